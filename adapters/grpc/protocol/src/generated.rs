@@ -2688,3 +2688,1772 @@ pub mod state_service_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+/// The settings of a group. A value of 0, and a duration that is not set, mean the default.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GroupSettings {
+    /// The events of the group. Not set: all events.
+    #[prost(message, optional, tag = "1")]
+    pub query: ::core::option::Option<Query>,
+    /// The number of partitions, 1 to 256; the default is 16. Each has at most one consumer at a time.
+    #[prost(uint32, tag = "4")]
+    pub partitions: u32,
+    /// The partition key.
+    #[prost(enumeration = "PartitionKey", tag = "5")]
+    pub partition_key: i32,
+    /// The key of the tag, for PARTITION_KEY_TAG.
+    #[prost(string, tag = "6")]
+    pub partition_tag: ::prost::alloc::string::String,
+    /// The time in which a consumer must answer a delivery, 100 ms to 1 h; the default is 30 s.
+    #[prost(message, optional, tag = "7")]
+    pub ack_timeout: ::core::option::Option<::prost_types::Duration>,
+    /// The number of failed attempts after which an event becomes a dead letter, 1 to 1,000; the default is 5.
+    #[prost(uint32, tag = "8")]
+    pub max_attempts: u32,
+    /// The pause before the second attempt, 1 ms to 1 h; the default is 1 s. Each further pause is twice as long.
+    #[prost(message, optional, tag = "9")]
+    pub min_backoff: ::core::option::Option<::prost_types::Duration>,
+    /// The longest pause, at least `min_backoff` and at most 24 h; the default is 1 min.
+    #[prost(message, optional, tag = "10")]
+    pub max_backoff: ::core::option::Option<::prost_types::Duration>,
+    /// The maximum number of unanswered deliveries of one consumer, 1 to 1,000; the default is 100.
+    #[prost(uint32, tag = "11")]
+    pub max_in_flight: u32,
+    /// The maximum number of consumers on one server, 1 to 1,000; the default is 1,000.
+    #[prost(uint32, tag = "12")]
+    pub max_consumers: u32,
+    /// The start of a new group. Not set: the beginning of the log.
+    #[prost(oneof = "group_settings::Start", tags = "2, 3")]
+    pub start: ::core::option::Option<group_settings::Start>,
+}
+/// Nested message and enum types in `GroupSettings`.
+pub mod group_settings {
+    /// The start of a new group. Not set: the beginning of the log.
+    #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Start {
+        /// After this position.
+        #[prost(uint64, tag = "2")]
+        After(u64),
+        /// After the head at the time of CreateGroup.
+        #[prost(message, tag = "3")]
+        LiveOnly(super::Unit),
+    }
+}
+/// A group with its progress.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Group {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    pub settings: ::core::option::Option<GroupSettings>,
+    /// The number of changes by UpdateGroup, ResetGroup and ResumeGroup, and of stops.
+    #[prost(uint64, tag = "3")]
+    pub generation: u64,
+    /// The position up to which every event was settled in every partition.
+    #[prost(uint64, tag = "4")]
+    pub position: u64,
+    /// The head of the log.
+    #[prost(uint64, tag = "5")]
+    pub head: u64,
+    /// The number of positions from `position` to `head`.
+    #[prost(uint64, tag = "6")]
+    pub lag: u64,
+    /// The number of dead letters.
+    #[prost(uint64, tag = "7")]
+    pub dead_letters: u64,
+    /// The consumers that are connected to the server that answers.
+    #[prost(message, repeated, tag = "8")]
+    pub consumers: ::prost::alloc::vec::Vec<Consumer>,
+    /// Set if the group is stopped.
+    #[prost(message, optional, tag = "9")]
+    pub stopped: ::core::option::Option<Stopped>,
+    /// The partitions.
+    #[prost(message, repeated, tag = "10")]
+    pub partitions: ::prost::alloc::vec::Vec<GroupPartition>,
+}
+/// A partition of a group.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GroupPartition {
+    #[prost(uint32, tag = "1")]
+    pub partition: u32,
+    /// The position up to which every event of the partition was settled.
+    #[prost(uint64, tag = "2")]
+    pub position: u64,
+    /// The number of settled events after `position`.
+    #[prost(uint32, tag = "3")]
+    pub settled_after: u32,
+    #[prost(uint32, tag = "4")]
+    pub dead_letters: u32,
+    /// The id of the server process that holds the lease; empty if none does.
+    #[prost(string, tag = "5")]
+    pub node: ::prost::alloc::string::String,
+    /// The fencing token.
+    #[prost(uint64, tag = "6")]
+    pub fence: u64,
+}
+/// A consumer that is connected.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Consumer {
+    /// The name that it chose.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(uint32, repeated, tag = "2")]
+    pub partitions: ::prost::alloc::vec::Vec<u32>,
+    /// The number of unanswered deliveries.
+    #[prost(uint32, tag = "3")]
+    pub in_flight: u32,
+    #[prost(message, optional, tag = "4")]
+    pub last_seen: ::core::option::Option<::prost_types::Timestamp>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CreateGroupRequest {
+    /// The name: 1 to 200 bytes without control characters.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    pub settings: ::core::option::Option<GroupSettings>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CreateGroupResponse {
+    #[prost(message, optional, tag = "1")]
+    pub group: ::core::option::Option<Group>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct UpdateGroupRequest {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    pub settings: ::core::option::Option<GroupSettings>,
+    /// The generation that the group must have. Not set: any.
+    #[prost(uint64, optional, tag = "3")]
+    pub if_generation: ::core::option::Option<u64>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct UpdateGroupResponse {
+    #[prost(message, optional, tag = "1")]
+    pub group: ::core::option::Option<Group>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteGroupRequest {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteGroupResponse {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DescribeGroupRequest {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct DescribeGroupResponse {
+    #[prost(message, optional, tag = "1")]
+    pub group: ::core::option::Option<Group>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListGroupsRequest {
+    /// The maximum number of groups, 1 to 100; 0 means 100.
+    #[prost(uint32, tag = "1")]
+    pub page_size: u32,
+    /// The name of the group after which the page begins.
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListGroupsResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub groups: ::prost::alloc::vec::Vec<Group>,
+    /// The token of the next page; empty if there is none.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ResetGroupRequest {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// The position after which the group continues; at most the head of the log.
+    #[prost(uint64, tag = "2")]
+    pub after: u64,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ResetGroupResponse {
+    #[prost(message, optional, tag = "1")]
+    pub group: ::core::option::Option<Group>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ResumeGroupRequest {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ResumeGroupResponse {
+    #[prost(message, optional, tag = "1")]
+    pub group: ::core::option::Option<Group>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ConsumeRequest {
+    #[prost(oneof = "consume_request::Message", tags = "1, 2, 3, 4, 5")]
+    pub message: ::core::option::Option<consume_request::Message>,
+}
+/// Nested message and enum types in `ConsumeRequest`.
+pub mod consume_request {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Start {
+        #[prost(string, tag = "1")]
+        pub group: ::prost::alloc::string::String,
+        /// A name for people, 0 to 200 bytes.
+        #[prost(string, tag = "2")]
+        pub consumer: ::prost::alloc::string::String,
+        /// The number of events that the consumer can take; 0 means none until the first Credit.
+        #[prost(uint32, tag = "3")]
+        pub credit: u32,
+        /// The time without a message after which the consumer is considered dead, 1 s to 60 s. Not set: 15 s.
+        #[prost(message, optional, tag = "4")]
+        pub session_timeout: ::core::option::Option<::prost_types::Duration>,
+        /// The longest time without a message from the server, 100 ms to 5 s. Not set: 5 s.
+        #[prost(message, optional, tag = "5")]
+        pub heartbeat: ::core::option::Option<::prost_types::Duration>,
+    }
+    #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Credit {
+        /// The number of further events, at least 1.
+        #[prost(uint32, tag = "1")]
+        pub events: u32,
+    }
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Ack {
+        #[prost(uint32, tag = "1")]
+        pub partition: u32,
+        /// The fencing token of the deliveries.
+        #[prost(uint64, tag = "2")]
+        pub fence: u64,
+        #[prost(uint64, repeated, tag = "3")]
+        pub positions: ::prost::alloc::vec::Vec<u64>,
+    }
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Nack {
+        #[prost(uint32, tag = "1")]
+        pub partition: u32,
+        /// The fencing token of the delivery.
+        #[prost(uint64, tag = "2")]
+        pub fence: u64,
+        #[prost(uint64, tag = "3")]
+        pub position: u64,
+        #[prost(enumeration = "Action", tag = "4")]
+        pub action: i32,
+        /// The pause before the next attempt, for ACTION_RETRY, at most 24 h. Not set: by the settings of the group.
+        #[prost(message, optional, tag = "5")]
+        pub retry_after: ::core::option::Option<::prost_types::Duration>,
+        /// The reason, for people. It is truncated to 2,000 bytes.
+        #[prost(string, tag = "6")]
+        pub reason: ::prost::alloc::string::String,
+    }
+    #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Heartbeat {}
+    /// The consequence of a failure.
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
+    #[repr(i32)]
+    pub enum Action {
+        /// Like ACTION_RETRY.
+        Unspecified = 0,
+        /// The event is delivered again; after the maximum number of attempts it becomes a dead letter.
+        Retry = 1,
+        /// The event becomes a dead letter.
+        DeadLetter = 2,
+        /// The event is settled as if it were processed.
+        Skip = 3,
+        /// The group stops for all consumers, until ResumeGroup or ResetGroup. The event is not settled.
+        Stop = 4,
+    }
+    impl Action {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Unspecified => "ACTION_UNSPECIFIED",
+                Self::Retry => "ACTION_RETRY",
+                Self::DeadLetter => "ACTION_DEAD_LETTER",
+                Self::Skip => "ACTION_SKIP",
+                Self::Stop => "ACTION_STOP",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "ACTION_UNSPECIFIED" => Some(Self::Unspecified),
+                "ACTION_RETRY" => Some(Self::Retry),
+                "ACTION_DEAD_LETTER" => Some(Self::DeadLetter),
+                "ACTION_SKIP" => Some(Self::Skip),
+                "ACTION_STOP" => Some(Self::Stop),
+                _ => None,
+            }
+        }
+    }
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Message {
+        /// First, and once.
+        #[prost(message, tag = "1")]
+        Start(Start),
+        /// The consumer can take further events.
+        #[prost(message, tag = "2")]
+        Credit(Credit),
+        /// Events were processed.
+        #[prost(message, tag = "3")]
+        Ack(Ack),
+        /// An event was not processed.
+        #[prost(message, tag = "4")]
+        Nack(Nack),
+        /// The consumer is alive. Any other message says the same.
+        #[prost(message, tag = "5")]
+        Heartbeat(Heartbeat),
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ConsumeResponse {
+    #[prost(oneof = "consume_response::Message", tags = "1, 2, 3, 4, 5, 6, 7")]
+    pub message: ::core::option::Option<consume_response::Message>,
+}
+/// Nested message and enum types in `ConsumeResponse`.
+pub mod consume_response {
+    #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Assigned {
+        #[prost(uint32, tag = "1")]
+        pub partition: u32,
+        /// The fencing token, which answers must repeat.
+        #[prost(uint64, tag = "2")]
+        pub fence: u64,
+        /// The position up to which the events of the partition are settled.
+        #[prost(uint64, tag = "3")]
+        pub position: u64,
+    }
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Revoked {
+        #[prost(uint32, tag = "1")]
+        pub partition: u32,
+        #[prost(uint64, tag = "2")]
+        pub fence: u64,
+        #[prost(string, tag = "3")]
+        pub reason: ::prost::alloc::string::String,
+    }
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Delivery {
+        #[prost(uint32, tag = "1")]
+        pub partition: u32,
+        #[prost(uint64, tag = "2")]
+        pub fence: u64,
+        #[prost(message, optional, tag = "3")]
+        pub event: ::core::option::Option<super::Event>,
+        /// The number of failed attempts, and 1. A lost consumer or server does not count as a failed attempt.
+        #[prost(uint32, tag = "4")]
+        pub attempt: u32,
+    }
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Settled {
+        #[prost(uint32, tag = "1")]
+        pub partition: u32,
+        #[prost(uint64, tag = "2")]
+        pub fence: u64,
+        #[prost(uint64, repeated, tag = "3")]
+        pub positions: ::prost::alloc::vec::Vec<u64>,
+    }
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct NotSettled {
+        #[prost(uint32, tag = "1")]
+        pub partition: u32,
+        #[prost(uint64, tag = "2")]
+        pub fence: u64,
+        #[prost(uint64, repeated, tag = "3")]
+        pub positions: ::prost::alloc::vec::Vec<u64>,
+        #[prost(string, tag = "4")]
+        pub reason: ::prost::alloc::string::String,
+    }
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Message {
+        /// The consumer receives the events of a partition from now on.
+        #[prost(message, tag = "1")]
+        Assigned(Assigned),
+        /// The consumer receives no further events of a partition, and its answers for it count no longer.
+        #[prost(message, tag = "2")]
+        Revoked(Revoked),
+        /// An event.
+        #[prost(message, tag = "3")]
+        Delivery(Delivery),
+        /// The progress of the group. Also the heartbeat.
+        #[prost(message, tag = "4")]
+        Checkpoint(super::GroupCheckpoint),
+        /// Answers of the consumer that are stored.
+        #[prost(message, tag = "5")]
+        Settled(Settled),
+        /// Answers of the consumer that do not count.
+        #[prost(message, tag = "6")]
+        NotSettled(NotSettled),
+        /// The last message.
+        #[prost(message, tag = "7")]
+        Stopped(super::Stopped),
+    }
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GroupCheckpoint {
+    /// The position up to which every event was settled in every partition.
+    #[prost(uint64, tag = "1")]
+    pub position: u64,
+    /// The head of the log.
+    #[prost(uint64, tag = "2")]
+    pub head: u64,
+    /// The number of positions from `position` to `head`.
+    #[prost(uint64, tag = "3")]
+    pub lag: u64,
+    /// The number of dead letters.
+    #[prost(uint64, tag = "4")]
+    pub dead_letters: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Stopped {
+    #[prost(enumeration = "StopReason", tag = "1")]
+    pub reason: i32,
+    #[prost(string, tag = "2")]
+    pub message: ::prost::alloc::string::String,
+    /// The position of the group when it stopped.
+    #[prost(uint64, tag = "3")]
+    pub position: u64,
+}
+/// An event that failed permanently.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GroupDeadLetter {
+    /// Not set if the log does not have the event any more.
+    #[prost(message, optional, tag = "1")]
+    pub event: ::core::option::Option<Event>,
+    #[prost(uint64, tag = "2")]
+    pub position: u64,
+    #[prost(uint32, tag = "3")]
+    pub partition: u32,
+    /// The number of failed attempts.
+    #[prost(uint32, tag = "4")]
+    pub attempts: u32,
+    #[prost(string, tag = "5")]
+    pub reason: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "6")]
+    pub failed_at: ::core::option::Option<::prost_types::Timestamp>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListDeadLettersRequest {
+    #[prost(string, tag = "1")]
+    pub group: ::prost::alloc::string::String,
+    /// The maximum number of dead letters, 1 to 100; 0 means 100.
+    #[prost(uint32, tag = "2")]
+    pub page_size: u32,
+    /// The token of the previous page.
+    #[prost(string, tag = "3")]
+    pub page_token: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListDeadLettersResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub dead_letters: ::prost::alloc::vec::Vec<GroupDeadLetter>,
+    /// The token of the next page; empty if there is none.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RetryDeadLettersRequest {
+    #[prost(string, tag = "1")]
+    pub group: ::prost::alloc::string::String,
+    /// The positions, at most 1,000. Empty: all dead letters, at most 1,000 in one call.
+    #[prost(uint64, repeated, tag = "2")]
+    pub positions: ::prost::alloc::vec::Vec<u64>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RetryDeadLettersResponse {
+    #[prost(uint64, tag = "1")]
+    pub retried: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DiscardDeadLettersRequest {
+    #[prost(string, tag = "1")]
+    pub group: ::prost::alloc::string::String,
+    /// The positions, at most 1,000. Empty: all dead letters, at most 1,000 in one call.
+    #[prost(uint64, repeated, tag = "2")]
+    pub positions: ::prost::alloc::vec::Vec<u64>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DiscardDeadLettersResponse {
+    #[prost(uint64, tag = "1")]
+    pub discarded: u64,
+}
+/// The key of an event within a group: its events keep their order and share a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum PartitionKey {
+    /// The stream.
+    Unspecified = 0,
+    /// The stream.
+    Stream = 1,
+    /// The correlation id; the stream if the event has none.
+    CorrelationId = 2,
+    /// The first tag that begins with `partition_tag` and a colon; the stream if the event has none.
+    Tag = 3,
+    /// Every event is a key of its own: no order holds.
+    None = 4,
+}
+impl PartitionKey {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "PARTITION_KEY_UNSPECIFIED",
+            Self::Stream => "PARTITION_KEY_STREAM",
+            Self::CorrelationId => "PARTITION_KEY_CORRELATION_ID",
+            Self::Tag => "PARTITION_KEY_TAG",
+            Self::None => "PARTITION_KEY_NONE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "PARTITION_KEY_UNSPECIFIED" => Some(Self::Unspecified),
+            "PARTITION_KEY_STREAM" => Some(Self::Stream),
+            "PARTITION_KEY_CORRELATION_ID" => Some(Self::CorrelationId),
+            "PARTITION_KEY_TAG" => Some(Self::Tag),
+            "PARTITION_KEY_NONE" => Some(Self::None),
+            _ => None,
+        }
+    }
+}
+/// The reason why a group or a consumer has stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum StopReason {
+    Unspecified = 0,
+    /// The server stops. Connect again.
+    ServerStopping = 1,
+    /// The group was deleted.
+    GroupDeleted = 2,
+    /// A consumer answered with ACTION_STOP. The group waits for ResumeGroup or ResetGroup.
+    ConsumerRequest = 3,
+    /// The position of the group is beyond the head: the log was replaced or restored. The group waits for ResetGroup.
+    BeyondHead = 4,
+    /// The consumer sent no message within its session timeout.
+    ConsumerSilent = 5,
+    /// The consumer does not read its messages.
+    ConsumerSlow = 6,
+    /// The store failed.
+    StoreFailed = 7,
+    /// The consumer ended its requests.
+    ConsumerLeft = 8,
+    /// The consumer sent a request that is not valid.
+    InvalidRequest = 9,
+}
+impl StopReason {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "STOP_REASON_UNSPECIFIED",
+            Self::ServerStopping => "STOP_REASON_SERVER_STOPPING",
+            Self::GroupDeleted => "STOP_REASON_GROUP_DELETED",
+            Self::ConsumerRequest => "STOP_REASON_CONSUMER_REQUEST",
+            Self::BeyondHead => "STOP_REASON_BEYOND_HEAD",
+            Self::ConsumerSilent => "STOP_REASON_CONSUMER_SILENT",
+            Self::ConsumerSlow => "STOP_REASON_CONSUMER_SLOW",
+            Self::StoreFailed => "STOP_REASON_STORE_FAILED",
+            Self::ConsumerLeft => "STOP_REASON_CONSUMER_LEFT",
+            Self::InvalidRequest => "STOP_REASON_INVALID_REQUEST",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "STOP_REASON_UNSPECIFIED" => Some(Self::Unspecified),
+            "STOP_REASON_SERVER_STOPPING" => Some(Self::ServerStopping),
+            "STOP_REASON_GROUP_DELETED" => Some(Self::GroupDeleted),
+            "STOP_REASON_CONSUMER_REQUEST" => Some(Self::ConsumerRequest),
+            "STOP_REASON_BEYOND_HEAD" => Some(Self::BeyondHead),
+            "STOP_REASON_CONSUMER_SILENT" => Some(Self::ConsumerSilent),
+            "STOP_REASON_CONSUMER_SLOW" => Some(Self::ConsumerSlow),
+            "STOP_REASON_STORE_FAILED" => Some(Self::StoreFailed),
+            "STOP_REASON_CONSUMER_LEFT" => Some(Self::ConsumerLeft),
+            "STOP_REASON_INVALID_REQUEST" => Some(Self::InvalidRequest),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+pub mod consumer_group_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Manages consumer groups and serves their consumers.
+    #[derive(Debug, Clone)]
+    pub struct ConsumerGroupServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl ConsumerGroupServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> ConsumerGroupServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> ConsumerGroupServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            ConsumerGroupServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Creates a group. ALREADY_EXISTS if there is one of this name.
+        pub async fn create_group(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CreateGroupRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CreateGroupResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/factum.store.v1.ConsumerGroupService/CreateGroup",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "factum.store.v1.ConsumerGroupService",
+                        "CreateGroup",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Replaces the settings of a group. The number of partitions and the partition key cannot change.
+        pub async fn update_group(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UpdateGroupRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UpdateGroupResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/factum.store.v1.ConsumerGroupService/UpdateGroup",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "factum.store.v1.ConsumerGroupService",
+                        "UpdateGroup",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Deletes a group with its positions and dead letters. Its consumers are stopped.
+        pub async fn delete_group(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DeleteGroupRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeleteGroupResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/factum.store.v1.ConsumerGroupService/DeleteGroup",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "factum.store.v1.ConsumerGroupService",
+                        "DeleteGroup",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns a group with its progress and its consumers.
+        pub async fn describe_group(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DescribeGroupRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DescribeGroupResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/factum.store.v1.ConsumerGroupService/DescribeGroup",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "factum.store.v1.ConsumerGroupService",
+                        "DescribeGroup",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists groups in the byte order of their names.
+        pub async fn list_groups(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListGroupsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListGroupsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/factum.store.v1.ConsumerGroupService/ListGroups",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("factum.store.v1.ConsumerGroupService", "ListGroups"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Moves a group to a position, and lets it run if it was stopped.
+        ///
+        /// All later events are delivered again. Dead letters after the position are removed: their events are delivered again.
+        pub async fn reset_group(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ResetGroupRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ResetGroupResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/factum.store.v1.ConsumerGroupService/ResetGroup",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("factum.store.v1.ConsumerGroupService", "ResetGroup"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lets a stopped group run again, at the position where it stopped.
+        pub async fn resume_group(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ResumeGroupRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ResumeGroupResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/factum.store.v1.ConsumerGroupService/ResumeGroup",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "factum.store.v1.ConsumerGroupService",
+                        "ResumeGroup",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Delivers the events of a group to a consumer, and receives its answers.
+        ///
+        /// The first request must be a Start. The server sends a message at least every five seconds. The last message is always
+        /// a Stopped with the reason, unless the connection is lost.
+        pub async fn consume(
+            &mut self,
+            request: impl tonic::IntoStreamingRequest<Message = super::ConsumeRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::ConsumeResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/factum.store.v1.ConsumerGroupService/Consume",
+            );
+            let mut req = request.into_streaming_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("factum.store.v1.ConsumerGroupService", "Consume"),
+                );
+            self.inner.streaming(req, path, codec).await
+        }
+        /// Lists the dead letters of a group in the order of their positions.
+        pub async fn list_dead_letters(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListDeadLettersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListDeadLettersResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/factum.store.v1.ConsumerGroupService/ListDeadLetters",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "factum.store.v1.ConsumerGroupService",
+                        "ListDeadLetters",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Removes dead letters and delivers their events again. Positions without a dead letter are ignored.
+        pub async fn retry_dead_letters(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RetryDeadLettersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RetryDeadLettersResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/factum.store.v1.ConsumerGroupService/RetryDeadLetters",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "factum.store.v1.ConsumerGroupService",
+                        "RetryDeadLetters",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Removes dead letters for good. Positions without a dead letter are ignored.
+        pub async fn discard_dead_letters(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DiscardDeadLettersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DiscardDeadLettersResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/factum.store.v1.ConsumerGroupService/DiscardDeadLetters",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "factum.store.v1.ConsumerGroupService",
+                        "DiscardDeadLetters",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod consumer_group_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with ConsumerGroupServiceServer.
+    #[async_trait]
+    pub trait ConsumerGroupService: std::marker::Send + std::marker::Sync + 'static {
+        /// Creates a group. ALREADY_EXISTS if there is one of this name.
+        async fn create_group(
+            &self,
+            request: tonic::Request<super::CreateGroupRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CreateGroupResponse>,
+            tonic::Status,
+        >;
+        /// Replaces the settings of a group. The number of partitions and the partition key cannot change.
+        async fn update_group(
+            &self,
+            request: tonic::Request<super::UpdateGroupRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UpdateGroupResponse>,
+            tonic::Status,
+        >;
+        /// Deletes a group with its positions and dead letters. Its consumers are stopped.
+        async fn delete_group(
+            &self,
+            request: tonic::Request<super::DeleteGroupRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeleteGroupResponse>,
+            tonic::Status,
+        >;
+        /// Returns a group with its progress and its consumers.
+        async fn describe_group(
+            &self,
+            request: tonic::Request<super::DescribeGroupRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DescribeGroupResponse>,
+            tonic::Status,
+        >;
+        /// Lists groups in the byte order of their names.
+        async fn list_groups(
+            &self,
+            request: tonic::Request<super::ListGroupsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListGroupsResponse>,
+            tonic::Status,
+        >;
+        /// Moves a group to a position, and lets it run if it was stopped.
+        ///
+        /// All later events are delivered again. Dead letters after the position are removed: their events are delivered again.
+        async fn reset_group(
+            &self,
+            request: tonic::Request<super::ResetGroupRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ResetGroupResponse>,
+            tonic::Status,
+        >;
+        /// Lets a stopped group run again, at the position where it stopped.
+        async fn resume_group(
+            &self,
+            request: tonic::Request<super::ResumeGroupRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ResumeGroupResponse>,
+            tonic::Status,
+        >;
+        /// Server streaming response type for the Consume method.
+        type ConsumeStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::ConsumeResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Delivers the events of a group to a consumer, and receives its answers.
+        ///
+        /// The first request must be a Start. The server sends a message at least every five seconds. The last message is always
+        /// a Stopped with the reason, unless the connection is lost.
+        async fn consume(
+            &self,
+            request: tonic::Request<tonic::Streaming<super::ConsumeRequest>>,
+        ) -> std::result::Result<tonic::Response<Self::ConsumeStream>, tonic::Status>;
+        /// Lists the dead letters of a group in the order of their positions.
+        async fn list_dead_letters(
+            &self,
+            request: tonic::Request<super::ListDeadLettersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListDeadLettersResponse>,
+            tonic::Status,
+        >;
+        /// Removes dead letters and delivers their events again. Positions without a dead letter are ignored.
+        async fn retry_dead_letters(
+            &self,
+            request: tonic::Request<super::RetryDeadLettersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RetryDeadLettersResponse>,
+            tonic::Status,
+        >;
+        /// Removes dead letters for good. Positions without a dead letter are ignored.
+        async fn discard_dead_letters(
+            &self,
+            request: tonic::Request<super::DiscardDeadLettersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DiscardDeadLettersResponse>,
+            tonic::Status,
+        >;
+    }
+    /// Manages consumer groups and serves their consumers.
+    #[derive(Debug)]
+    pub struct ConsumerGroupServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> ConsumerGroupServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>>
+    for ConsumerGroupServiceServer<T>
+    where
+        T: ConsumerGroupService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/factum.store.v1.ConsumerGroupService/CreateGroup" => {
+                    #[allow(non_camel_case_types)]
+                    struct CreateGroupSvc<T: ConsumerGroupService>(pub Arc<T>);
+                    impl<
+                        T: ConsumerGroupService,
+                    > tonic::server::UnaryService<super::CreateGroupRequest>
+                    for CreateGroupSvc<T> {
+                        type Response = super::CreateGroupResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::CreateGroupRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ConsumerGroupService>::create_group(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = CreateGroupSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/factum.store.v1.ConsumerGroupService/UpdateGroup" => {
+                    #[allow(non_camel_case_types)]
+                    struct UpdateGroupSvc<T: ConsumerGroupService>(pub Arc<T>);
+                    impl<
+                        T: ConsumerGroupService,
+                    > tonic::server::UnaryService<super::UpdateGroupRequest>
+                    for UpdateGroupSvc<T> {
+                        type Response = super::UpdateGroupResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::UpdateGroupRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ConsumerGroupService>::update_group(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = UpdateGroupSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/factum.store.v1.ConsumerGroupService/DeleteGroup" => {
+                    #[allow(non_camel_case_types)]
+                    struct DeleteGroupSvc<T: ConsumerGroupService>(pub Arc<T>);
+                    impl<
+                        T: ConsumerGroupService,
+                    > tonic::server::UnaryService<super::DeleteGroupRequest>
+                    for DeleteGroupSvc<T> {
+                        type Response = super::DeleteGroupResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DeleteGroupRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ConsumerGroupService>::delete_group(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DeleteGroupSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/factum.store.v1.ConsumerGroupService/DescribeGroup" => {
+                    #[allow(non_camel_case_types)]
+                    struct DescribeGroupSvc<T: ConsumerGroupService>(pub Arc<T>);
+                    impl<
+                        T: ConsumerGroupService,
+                    > tonic::server::UnaryService<super::DescribeGroupRequest>
+                    for DescribeGroupSvc<T> {
+                        type Response = super::DescribeGroupResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DescribeGroupRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ConsumerGroupService>::describe_group(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DescribeGroupSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/factum.store.v1.ConsumerGroupService/ListGroups" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListGroupsSvc<T: ConsumerGroupService>(pub Arc<T>);
+                    impl<
+                        T: ConsumerGroupService,
+                    > tonic::server::UnaryService<super::ListGroupsRequest>
+                    for ListGroupsSvc<T> {
+                        type Response = super::ListGroupsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListGroupsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ConsumerGroupService>::list_groups(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListGroupsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/factum.store.v1.ConsumerGroupService/ResetGroup" => {
+                    #[allow(non_camel_case_types)]
+                    struct ResetGroupSvc<T: ConsumerGroupService>(pub Arc<T>);
+                    impl<
+                        T: ConsumerGroupService,
+                    > tonic::server::UnaryService<super::ResetGroupRequest>
+                    for ResetGroupSvc<T> {
+                        type Response = super::ResetGroupResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ResetGroupRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ConsumerGroupService>::reset_group(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ResetGroupSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/factum.store.v1.ConsumerGroupService/ResumeGroup" => {
+                    #[allow(non_camel_case_types)]
+                    struct ResumeGroupSvc<T: ConsumerGroupService>(pub Arc<T>);
+                    impl<
+                        T: ConsumerGroupService,
+                    > tonic::server::UnaryService<super::ResumeGroupRequest>
+                    for ResumeGroupSvc<T> {
+                        type Response = super::ResumeGroupResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ResumeGroupRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ConsumerGroupService>::resume_group(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ResumeGroupSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/factum.store.v1.ConsumerGroupService/Consume" => {
+                    #[allow(non_camel_case_types)]
+                    struct ConsumeSvc<T: ConsumerGroupService>(pub Arc<T>);
+                    impl<
+                        T: ConsumerGroupService,
+                    > tonic::server::StreamingService<super::ConsumeRequest>
+                    for ConsumeSvc<T> {
+                        type Response = super::ConsumeResponse;
+                        type ResponseStream = T::ConsumeStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<
+                                tonic::Streaming<super::ConsumeRequest>,
+                            >,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ConsumerGroupService>::consume(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ConsumeSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/factum.store.v1.ConsumerGroupService/ListDeadLetters" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListDeadLettersSvc<T: ConsumerGroupService>(pub Arc<T>);
+                    impl<
+                        T: ConsumerGroupService,
+                    > tonic::server::UnaryService<super::ListDeadLettersRequest>
+                    for ListDeadLettersSvc<T> {
+                        type Response = super::ListDeadLettersResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListDeadLettersRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ConsumerGroupService>::list_dead_letters(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListDeadLettersSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/factum.store.v1.ConsumerGroupService/RetryDeadLetters" => {
+                    #[allow(non_camel_case_types)]
+                    struct RetryDeadLettersSvc<T: ConsumerGroupService>(pub Arc<T>);
+                    impl<
+                        T: ConsumerGroupService,
+                    > tonic::server::UnaryService<super::RetryDeadLettersRequest>
+                    for RetryDeadLettersSvc<T> {
+                        type Response = super::RetryDeadLettersResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RetryDeadLettersRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ConsumerGroupService>::retry_dead_letters(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RetryDeadLettersSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/factum.store.v1.ConsumerGroupService/DiscardDeadLetters" => {
+                    #[allow(non_camel_case_types)]
+                    struct DiscardDeadLettersSvc<T: ConsumerGroupService>(pub Arc<T>);
+                    impl<
+                        T: ConsumerGroupService,
+                    > tonic::server::UnaryService<super::DiscardDeadLettersRequest>
+                    for DiscardDeadLettersSvc<T> {
+                        type Response = super::DiscardDeadLettersResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DiscardDeadLettersRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ConsumerGroupService>::discard_dead_letters(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DiscardDeadLettersSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for ConsumerGroupServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "factum.store.v1.ConsumerGroupService";
+    impl<T> tonic::server::NamedService for ConsumerGroupServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}

@@ -1,6 +1,6 @@
 //! The native gRPC protocol of the Factum event store: messages, and their conversion.
 //!
-//! The contract is `proto/factum/store/v1/store.proto`. The server and the store adapter over gRPC share this crate, so that
+//! The contract is the folder `proto/factum/store/v1`. The server and the store adapter over gRPC share this crate, so that
 //! each conversion exists once for both directions.
 
 pub mod append;

@@ -8,12 +8,15 @@ use std::path::Path;
 
 use prost::Message as _;
 
-const CONTRACT: &str = "factum/store/v1/store.proto";
+const CONTRACT: [&str; 2] = [
+    "factum/store/v1/groups.proto",
+    "factum/store/v1/store.proto",
+];
 
 #[test]
 fn generated_code_matches_the_contract() {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut files = protox::compile([CONTRACT], [package.join("proto")]).unwrap();
+    let mut files = protox::compile(CONTRACT, [package.join("proto")]).unwrap();
     let scratch = tempfile::tempdir().unwrap();
     tonic_prost_build::configure()
         .bytes(".")
@@ -24,7 +27,8 @@ fn generated_code_matches_the_contract() {
     let code = fs::read(scratch.path().join("factum.store.v1.rs")).unwrap();
 
     // Reflection returns the comments of the contract. The comments of its imports are removed.
-    for file in files.file.iter_mut().filter(|file| file.name() != CONTRACT) {
+    let imports = |file: &&mut prost_types::FileDescriptorProto| !CONTRACT.contains(&file.name());
+    for file in files.file.iter_mut().filter(imports) {
         file.source_code_info = None;
     }
     check_or_update(&package.join("src/generated.rs"), &code);
