@@ -77,7 +77,7 @@ fn production_sources() -> Vec<PathBuf> {
 fn crate_dependencies_follow_the_layers() {
     let dependencies = workspace_dependencies();
     let framework = ["factum-core", "factum-engine", "factum-runtime"];
-    let allowed: [(&str, &[&str]); 15] = [
+    let allowed: [(&str, &[&str]); 16] = [
         ("factum-macros", &[]),
         ("factum-core", &[]),
         ("factum-engine", &framework[..1]),
@@ -100,11 +100,13 @@ fn crate_dependencies_follow_the_layers() {
         ("factum-sqlite", &["factum-core", "factum-sql"]),
         ("factum-postgres", &["factum-core", "factum-sql"]),
         ("factum-store-protocol", &["factum-core"]),
+        ("factum-compatible-protocols", &[]),
         ("factum-grpc", &["factum-core", "factum-store-protocol"]),
         (
             "event-store",
             &[
                 "factum",
+                "factum-compatible-protocols",
                 "factum-memory",
                 "factum-postgres",
                 "factum-sqlite",
