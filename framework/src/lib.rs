@@ -182,7 +182,9 @@ pub mod store {
     pub use factum_core::async_trait;
     pub use factum_core::delegate;
     pub use factum_core::document::*;
-    pub use factum_core::error::{BoxError, Outage, StoreError, error_chain, panic_message};
+    pub use factum_core::error::{
+        BoxError, Denied, Outage, StoreError, error_chain, panic_message,
+    };
     pub use factum_core::event_id::new_event_id;
     pub use factum_core::field::InvalidField;
     pub use factum_core::json::MAX_JSON_DEPTH;

@@ -13,7 +13,7 @@ use factum::runtime::{
     BatchError, ConsumerError, ControlError, EventError, InvalidSchedule, StartError, WaitError,
 };
 use factum::schema::{Incompatibility, LockError};
-use factum::store::{DocumentError, InvalidDocumentChanges, Position, StoreError};
+use factum::store::{Denied, DocumentError, InvalidDocumentChanges, Position, StoreError};
 use factum_sqlite::SqlError;
 use proc_macro2::{TokenStream, TokenTree};
 use sources::{relative, rust_files};
@@ -198,6 +198,14 @@ fn errors_of_stores_are_useful_alone() {
         &["/x"],
     );
     check(&StoreError::ReadOnly, &["read_only"]);
+    let denied = Denied {
+        principal: "user \"shop\"".to_owned(),
+        permission: "append".to_owned(),
+        resource: "stream \"order-7\"".to_owned(),
+    };
+    check(&StoreError::Denied(denied), &["shop", "append", "order-7"]);
+    let revoked = StoreError::Unauthenticated("the token was revoked".to_owned());
+    check(&revoked, &["not authenticated", "revoked"]);
     // The causes of a failure follow after the text that it shows.
     let failed = StoreError::Failed(Box::new(KeyError::Store(StoreError::Unavailable(
         "locked".into(),

@@ -1,4 +1,4 @@
-//! [`StoreError`]: the failure of a backend, and [`Outage`]: the cause of a temporary one.
+//! [`StoreError`]: the failure of a backend; [`Outage`]: the cause of a temporary one; [`Denied`]: a missing permission.
 
 use std::any::Any;
 use std::error::Error;
@@ -67,6 +67,14 @@ pub enum StoreError {
         /// The operation, for example `import`.
         operation: &'static str,
     },
+    /// The caller does not have a permission; nothing was read or stored.
+    #[error(transparent)]
+    Denied(#[from] Denied),
+    /// The store does not accept the credentials of the caller; nothing was read or stored.
+    ///
+    /// It contains the reason: they are missing, not valid, revoked or expired.
+    #[error("not authenticated: {0}")]
+    Unauthenticated(String),
     /// The store was closed.
     #[error("the store is closed")]
     Closed,
@@ -89,6 +97,23 @@ pub enum StoreError {
         /// The name of the projection.
         projection: &'static str,
     },
+}
+
+/// A permission that the caller of a store does not have.
+///
+/// The stores of this workspace give every permission to their program. A server limits its clients.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "permission denied: {principal} needs the permission `{permission}` for {resource}; \
+     ask an operator for a role that has it"
+)]
+pub struct Denied {
+    /// The caller, for example `user "shop"`.
+    pub principal: String,
+    /// The name of the permission, for example `append`.
+    pub permission: String,
+    /// The object of the request, for example `stream "order-7"`.
+    pub resource: String,
 }
 
 /// The cause of a temporary failure of a store.

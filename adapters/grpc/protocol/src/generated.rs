@@ -637,7 +637,7 @@ pub struct ClearSnapshotsResponse {}
 /// The facts of a refused request, in the details of its status.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Refusal {
-    #[prost(oneof = "refusal::Kind", tags = "1, 2, 3, 4")]
+    #[prost(oneof = "refusal::Kind", tags = "1, 2, 3, 4, 5")]
     pub kind: ::core::option::Option<refusal::Kind>,
 }
 /// Nested message and enum types in `Refusal`.
@@ -656,6 +656,9 @@ pub mod refusal {
         /// An event with the same id is stored already. ALREADY_EXISTS.
         #[prost(message, tag = "4")]
         EventIdReused(super::EventIdReused),
+        /// The caller does not have a permission. PERMISSION_DENIED.
+        #[prost(message, tag = "5")]
+        Denied(super::Denied),
     }
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -735,6 +738,18 @@ pub struct BeyondHead {
     pub position: u64,
     #[prost(uint64, tag = "2")]
     pub head: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Denied {
+    /// The caller, for example `user "shop"`.
+    #[prost(string, tag = "1")]
+    pub principal: ::prost::alloc::string::String,
+    /// The name of the permission, for example `append`.
+    #[prost(string, tag = "2")]
+    pub permission: ::prost::alloc::string::String,
+    /// The object of the request, for example `stream "order-7"`.
+    #[prost(string, tag = "3")]
+    pub resource: ::prost::alloc::string::String,
 }
 /// The order of events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]

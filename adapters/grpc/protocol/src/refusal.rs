@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use factum_core::append::{Append, AppendError, Conflict, ExpectedVersion, Violation};
 use factum_core::document::{DocumentError, Revision};
-use factum_core::error::{BoxError, Outage, StoreError};
+use factum_core::error::{BoxError, Denied, Outage, StoreError};
 use factum_core::field::InvalidField;
 use factum_core::position::{Position, Version};
 use prost::Message as _;
@@ -41,6 +41,7 @@ enum Reason {
     Closed,
     Conflict,
     Corrupt,
+    Denied,
     EventIdReused,
     Failed,
     Interrupted,
@@ -49,16 +50,19 @@ enum Reason {
     NotFound,
     Projection,
     ReadOnly,
+    Throttled,
+    Unauthenticated,
     Unavailable,
     Unsupported,
 }
 
 impl Reason {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 17] = [
         Self::BeyondHead,
         Self::Closed,
         Self::Conflict,
         Self::Corrupt,
+        Self::Denied,
         Self::EventIdReused,
         Self::Failed,
         Self::Interrupted,
@@ -67,6 +71,8 @@ impl Reason {
         Self::NotFound,
         Self::Projection,
         Self::ReadOnly,
+        Self::Throttled,
+        Self::Unauthenticated,
         Self::Unavailable,
         Self::Unsupported,
     ];
@@ -77,6 +83,7 @@ impl Reason {
             Self::Closed => "CLOSED",
             Self::Conflict => "CONFLICT",
             Self::Corrupt => "CORRUPT",
+            Self::Denied => "PERMISSION_DENIED",
             Self::EventIdReused => "EVENT_ID_REUSED",
             Self::Failed => "FAILED",
             Self::Interrupted => "INTERRUPTED",
@@ -85,6 +92,8 @@ impl Reason {
             Self::NotFound => "NOT_FOUND",
             Self::Projection => "PROJECTION_REJECTED",
             Self::ReadOnly => "READ_ONLY",
+            Self::Throttled => "TOO_MANY_FAILED_ATTEMPTS",
+            Self::Unauthenticated => "UNAUTHENTICATED",
             Self::Unavailable => "UNAVAILABLE",
             Self::Unsupported => "UNSUPPORTED",
         }
@@ -95,12 +104,15 @@ impl Reason {
             Self::BeyondHead => Code::OutOfRange,
             Self::Conflict => Code::Aborted,
             Self::Corrupt => Code::DataLoss,
+            Self::Denied => Code::PermissionDenied,
             Self::Failed => Code::Internal,
             Self::Interrupted => Code::Unknown,
             Self::Invalid => Code::InvalidArgument,
             Self::EventIdReused | Self::KeyReused => Code::AlreadyExists,
             Self::NotFound => Code::NotFound,
             Self::Projection | Self::ReadOnly => Code::FailedPrecondition,
+            Self::Throttled => Code::ResourceExhausted,
+            Self::Unauthenticated => Code::Unauthenticated,
             Self::Closed | Self::Unavailable => Code::Unavailable,
             Self::Unsupported => Code::Unimplemented,
         }
@@ -159,6 +171,8 @@ pub fn store_status(error: &StoreError) -> Status {
             let refusal = Kind::BeyondHead(v1::BeyondHead { position, head });
             return refused(Reason::BeyondHead, error.to_string(), refusal);
         }
+        StoreError::Denied(denied) => return denied_status(denied),
+        StoreError::Unauthenticated(_) => Reason::Unauthenticated,
         StoreError::Unavailable(_) => Reason::Unavailable,
         StoreError::Interrupted(_) => Reason::Interrupted,
         StoreError::Corrupt(_) => Reason::Corrupt,
@@ -177,6 +191,33 @@ pub fn invalid_status(invalid: &InvalidMessage) -> Status {
     let mut details = details(Reason::Invalid);
     details.add_bad_request_violation(&invalid.field, &invalid.rule);
     Status::with_error_details(Code::InvalidArgument, invalid.to_string(), details)
+}
+
+/// Creates the status for a caller without a permission.
+#[must_use]
+pub fn denied_status(denied: &Denied) -> Status {
+    let Denied {
+        principal,
+        permission,
+        resource,
+    } = denied.clone();
+    let refusal = v1::Denied {
+        principal,
+        permission,
+        resource,
+    };
+    refused(Reason::Denied, denied.to_string(), Kind::Denied(refusal))
+}
+
+/// Creates the status for a client that must wait after too many failed attempts to authenticate.
+#[must_use]
+pub fn throttled_status(retry_after: Duration) -> Status {
+    let seconds = retry_after.as_secs_f64().ceil();
+    let message =
+        format!("too many failed attempts to authenticate; wait {seconds} s before the next one");
+    let mut details = details(Reason::Throttled);
+    details.set_retry_info(Some(retry_after));
+    Status::with_error_details(Reason::Throttled.code(), message, details)
 }
 
 /// Creates the status for a stream without events.
@@ -386,7 +427,21 @@ pub enum RequestKind {
 #[must_use]
 pub fn store_error(status: Status, access: RequestKind) -> StoreError {
     match Reason::of(&status) {
-        Some(Reason::Unavailable | Reason::Closed) => StoreError::Unavailable(outage(status)),
+        Some(Reason::Unavailable | Reason::Closed | Reason::Throttled) => {
+            StoreError::Unavailable(outage(status))
+        }
+        Some(Reason::Denied) => match refusal_of(&status).and_then(|refusal| refusal.kind) {
+            Some(Kind::Denied(facts)) => StoreError::Denied(Denied {
+                principal: facts.principal,
+                permission: facts.permission,
+                resource: facts.resource,
+            }),
+            _ => StoreError::Failed(status.into()),
+        },
+        Some(Reason::Unauthenticated) => {
+            let reason = status.message().trim_start_matches("not authenticated: ");
+            StoreError::Unauthenticated(reason.to_owned())
+        }
         Some(Reason::Interrupted) => StoreError::Interrupted(outage(status)),
         Some(Reason::Corrupt) => StoreError::Corrupt(status.message().to_owned()),
         Some(Reason::ReadOnly) => StoreError::ReadOnly,

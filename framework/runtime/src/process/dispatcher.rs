@@ -372,7 +372,9 @@ impl Dispatcher {
     /// An instance that cannot be decoded or stored does not delay other instances.
     async fn execute(&self, id: &str, fence: &Fence) -> Result<(), DispatchError> {
         match self.try_execute(id, fence).await {
-            Err(DispatchError::Store(error @ (StoreError::Failed(_) | StoreError::Corrupt(_)))) => {
+            Err(DispatchError::Store(
+                error @ (StoreError::Failed(_) | StoreError::Corrupt(_) | StoreError::Denied(_)),
+            )) => {
                 self.backoff.pause(id, WHOLE_INSTANCE);
                 if self.backoff.must_log(id, WHOLE_INSTANCE) {
                     let error = error_chain(&error);

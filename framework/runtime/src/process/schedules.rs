@@ -100,7 +100,11 @@ impl ProcessDefinition for Schedules {
         Box::pin(async move {
             for schedule in self.0.values() {
                 match initialize(documents, schedule, now).await {
-                    Err(error @ (StoreError::Failed(_) | StoreError::Corrupt(_))) => {
+                    Err(
+                        error @ (StoreError::Failed(_)
+                        | StoreError::Corrupt(_)
+                        | StoreError::Denied(_)),
+                    ) => {
                         let (schedule, error) = (schedule.name(), error_chain(&error));
                         tracing::warn!(schedule, error, "cannot start a schedule");
                     }
