@@ -48,6 +48,7 @@ macro_rules! finds {
 
 finds! {
     durable: stored_events_are_returned_byte_for_byte, ChangesData;
+    durable: foreign_events_are_returned_unchanged, ParsesForeignMetadata;
     durable: events_keys_and_snapshots_survive_reopen, LosesKeysOnClose;
     append: multi_stream_append_is_atomic, SwallowsConflicts;
     append: conflict_lists_every_violation_in_order, SortsStreams;

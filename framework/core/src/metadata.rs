@@ -1,10 +1,12 @@
 //! [`Metadata`]: the actor, the reason and the correlation of an event.
 
 mod check;
+mod foreign;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
+use bytes::Bytes;
 use serde::Serialize;
 use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use uuid::Uuid;
@@ -44,6 +46,15 @@ pub struct Metadata {
     /// So an entry may have the name of a field, for example `actor`, without replacing it.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub extra: BTreeMap<String, serde_json::Value>,
+    /// The metadata that a client of another protocol has sent, byte for byte; empty if there is none.
+    ///
+    /// A store returns the bytes unchanged and does not interpret them. As JSON they are a text, or an object with the
+    /// key `hex` if they are not UTF-8 or contain a zero byte.
+    #[serde(
+        skip_serializing_if = "Bytes::is_empty",
+        serialize_with = "foreign::serialize"
+    )]
+    pub foreign: Bytes,
 }
 
 impl Metadata {
@@ -57,7 +68,23 @@ impl Metadata {
         self.tenant = other.tenant.or(self.tenant);
         self.trace_parent = other.trace_parent.or(self.trace_parent);
         self.extra.extend(other.extra);
+        if !other.foreign.is_empty() {
+            self.foreign = other.foreign;
+        }
         self
+    }
+
+    /// Returns the metadata for a client of another protocol, which knows metadata as bytes only.
+    ///
+    /// These are the bytes that such a client has sent. For an event of another origin, they are the JSON of the fields
+    /// that are set, or empty if there are none.
+    #[must_use]
+    pub fn to_foreign(&self) -> Bytes {
+        if !self.foreign.is_empty() || *self == Self::default() {
+            return self.foreign.clone();
+        }
+        // Texts, ids and a map with text keys always have a JSON form.
+        serde_json::to_vec(self).unwrap_or_default().into()
     }
 }
 
@@ -71,6 +98,7 @@ enum MetadataKey {
     Tenant,
     TraceParent,
     Extra,
+    Foreign,
     /// The key of a field that a newer version of this crate writes.
     #[serde(other)]
     Newer,
@@ -94,7 +122,7 @@ impl<'de> Visitor<'de> for MetadataVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Metadata, A::Error> {
         let mut metadata = Metadata::default();
-        let mut extra = None;
+        let (mut extra, mut foreign) = (None, None::<foreign::Decoded>);
         while let Some(key) = map.next_key()? {
             match key {
                 MetadataKey::Actor => once("actor", &mut metadata.actor, &mut map)?,
@@ -110,12 +138,14 @@ impl<'de> Visitor<'de> for MetadataVisitor {
                     once("trace_parent", &mut metadata.trace_parent, &mut map)?;
                 }
                 MetadataKey::Extra => once("extra", &mut extra, &mut map)?,
+                MetadataKey::Foreign => once("foreign", &mut foreign, &mut map)?,
                 MetadataKey::Newer => {
                     map.next_value::<IgnoredAny>()?;
                 }
             }
         }
         metadata.extra = extra.unwrap_or_default();
+        metadata.foreign = foreign.map(|decoded| decoded.0).unwrap_or_default();
         Ok(metadata)
     }
 }
@@ -150,10 +180,24 @@ mod tests {
             tenant: Some("north".to_owned()),
             trace_parent: Some("00-1-2-01".to_owned()),
             extra: BTreeMap::new(),
+            foreign: Bytes::new(),
         };
         let extra = serde_json::json!({ "a \"b\"": [1, null, { "c": "d" }] });
         metadata.extra = serde_json::from_value(extra).expect("a map");
-        for metadata in [metadata, Metadata::default()] {
+        let with_foreign = |foreign: &[u8]| Metadata {
+            foreign: Bytes::copy_from_slice(foreign),
+            ..metadata.clone()
+        };
+        let all_bytes: Vec<u8> = (0..=255).collect();
+        for metadata in [
+            with_foreign(br#" {"b":1.0, "a":"\u0000"}"#),
+            with_foreign(b"null"),
+            with_foreign("\u{e9}\u{1F980}\r\n\u{1}".as_bytes()),
+            with_foreign(b"\0"),
+            with_foreign(&all_bytes),
+            metadata.clone(),
+            Metadata::default(),
+        ] {
             let json = serde_json::to_string(&metadata).expect("metadata serializes");
             let decoded: Metadata = serde_json::from_str(&json).expect("metadata deserializes");
             assert_eq!(decoded, metadata);
@@ -170,6 +214,11 @@ mod tests {
             r#"{"extra":[]}"#,
             r#"{"actor":"a","actor":"b"}"#,
             r#"{"extra":{},"extra":{}}"#,
+            r#"{"foreign":"a","foreign":"a"}"#,
+            r#"{"foreign":[1]}"#,
+            r#"{"foreign":{"hex":"0"}}"#,
+            r#"{"foreign":{"hex":"+1"}}"#,
+            r#"{"foreign":{"hex":"\u00e9"}}"#,
             "{",
         ] {
             assert!(serde_json::from_str::<Metadata>(json).is_err(), "{json}");
@@ -186,6 +235,7 @@ mod tests {
             "tenant",
             "trace_parent",
             "extra",
+            "foreign",
         ];
         let mut metadata = Metadata {
             actor: Some("mallory".to_owned()),
@@ -199,6 +249,30 @@ mod tests {
         let json = serde_json::to_string(&metadata).expect("metadata serializes");
         let decoded: Metadata = serde_json::from_str(&json).expect("metadata deserializes");
         assert_eq!(decoded, metadata);
+    }
+
+    #[test]
+    fn foreign_metadata_is_readable_as_json() {
+        let json = |foreign: &'static [u8]| {
+            let foreign = Bytes::from_static(foreign);
+            let metadata = Metadata {
+                foreign,
+                ..Metadata::default()
+            };
+            serde_json::to_string(&metadata).expect("metadata serializes")
+        };
+        assert_eq!(json(br#"{"a":1}"#), r#"{"foreign":"{\"a\":1}"}"#);
+        assert_eq!(json(b"\xff\x00"), r#"{"foreign":{"hex":"ff00"}}"#);
+    }
+
+    #[test]
+    fn foreign_clients_get_their_bytes_or_the_fields_as_json() {
+        let mut metadata = Metadata::default();
+        assert_eq!(metadata.to_foreign(), "");
+        metadata.actor = Some("alice".to_owned());
+        assert_eq!(metadata.to_foreign(), r#"{"actor":"alice"}"#);
+        metadata.foreign = Bytes::from_static(b"\xff");
+        assert_eq!(metadata.to_foreign(), &b"\xff"[..]);
     }
 
     #[test]

@@ -94,6 +94,7 @@ macro_rules! __conformance_cases {
         $with! {
             $backend;
             durable: stored_events_are_returned_byte_for_byte;
+            durable: foreign_events_are_returned_unchanged;
             durable: events_keys_and_snapshots_survive_reopen;
             append: multi_stream_append_is_atomic;
             append: conflict_lists_every_violation_in_order;

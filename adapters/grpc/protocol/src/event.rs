@@ -107,6 +107,7 @@ fn metadata_message(metadata: &Metadata) -> Option<v1::Metadata> {
         tenant: metadata.tenant.clone(),
         trace_parent: metadata.trace_parent.clone(),
         extra: extra.into(),
+        foreign: metadata.foreign.clone(),
     })
 }
 
@@ -122,6 +123,7 @@ fn metadata(message: Option<v1::Metadata>) -> Result<Metadata, InvalidMessage> {
     metadata.causation_id = optional_id("metadata.causation_id", message.causation_id)?;
     metadata.tenant = message.tenant;
     metadata.trace_parent = message.trace_parent;
+    metadata.foreign = message.foreign;
     if !message.extra.is_empty() {
         let extra = serde_json::from_slice(&message.extra);
         let rule = |error| format!("expected a JSON object: {error}");

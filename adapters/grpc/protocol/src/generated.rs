@@ -26,6 +26,9 @@ pub struct Metadata {
     /// Further entries, as a JSON object; empty if there are none.
     #[prost(bytes = "bytes", tag = "7")]
     pub extra: ::prost::bytes::Bytes,
+    /// The metadata that a client of another protocol has sent, byte for byte; the server does not interpret it.
+    #[prost(bytes = "bytes", tag = "8")]
+    pub foreign: ::prost::bytes::Bytes,
 }
 /// An event that is not stored yet.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -13,8 +13,8 @@ use factum::store::AppendCondition;
 use factum::store::MAX_EVENT_DATA;
 use factum::store::{
     Append, AppendError, Appended, Conflict, Direction, EventStore, ExpectedVersion,
-    IdempotencyKey, InvalidAppend, InvalidField, Page, Query, QueryItem, Read, Scope, Snapshot,
-    SnapshotStore, StoreError,
+    IdempotencyKey, InvalidAppend, InvalidField, NewEvent, Page, Query, QueryItem, Read, Scope,
+    Snapshot, SnapshotStore, StoreError,
 };
 use factum::store::{StreamList, StreamSummary, Timestamp};
 use factum::store::{async_trait, new_event_id};
@@ -62,6 +62,7 @@ pub enum Fault {
     LosesLastChange,
     LowerPositionsCommitLater,
     NotifiesOnlyOwnCommits,
+    ParsesForeignMetadata,
     PrefixesArePatterns,
     ReadsStale,
     RejectsLargestEvent,
@@ -202,6 +203,10 @@ impl<const FAULT: usize> Broken<FAULT> {
             let events = append.streams.iter_mut().flat_map(|part| &mut part.events);
             events.for_each(|event| event.data = event.data.trim_ascii().to_vec().into());
         }
+        if Self::is(Fault::ParsesForeignMetadata) {
+            let events = append.streams.iter_mut().flat_map(|part| &mut part.events);
+            events.for_each(parse_foreign_metadata);
+        }
         if Self::is(Fault::IgnoresEventIds) {
             let events = append.streams.iter_mut().flat_map(|part| &mut part.events);
             events.for_each(|event| event.id = new_event_id());
@@ -259,6 +264,13 @@ impl<const FAULT: usize> Broken<FAULT> {
         }
         Ok(())
     }
+}
+
+/// Stores foreign metadata as a JSON value, which loses its white space, its order and other data.
+fn parse_foreign_metadata(event: &mut NewEvent) {
+    let foreign = &mut Arc::make_mut(&mut event.metadata).foreign;
+    let json = serde_json::from_slice::<serde_json::Value>(foreign);
+    *foreign = json.map(|json| json.to_string()).unwrap_or_default().into();
 }
 
 fn each_item(query: &Query, mut change: impl FnMut(&mut QueryItem)) -> Query {

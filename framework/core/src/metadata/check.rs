@@ -32,6 +32,7 @@ impl Metadata {
             + extra
                 .map(|(key, value)| key.len() + json_size(value))
                 .sum::<usize>()
+            + self.foreign.len()
     }
 
     /// Checks the limits of all fields.
@@ -55,7 +56,7 @@ impl Metadata {
             check_no_nul(REASON, reason)?;
         }
         // The other fields together are smaller than the limit.
-        if self.extra.is_empty() {
+        if self.extra.is_empty() && self.foreign.is_empty() {
             return Ok(());
         }
         for (key, value) in &self.extra {

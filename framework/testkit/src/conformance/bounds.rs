@@ -226,6 +226,10 @@ fn invalid_metadata() -> Vec<(Append, &'static str)> {
             entry("x".repeat(MAX_METADATA).into()),
             "metadata is too large",
         ),
+        (
+            with(|it| it.foreign = vec![0; MAX_METADATA + 1].into()),
+            "metadata is too large",
+        ),
     ]
 }
 

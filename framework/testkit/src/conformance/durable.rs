@@ -10,15 +10,16 @@ use super::harness::{
 };
 use factum_core::append::{Append, AppendError, ExpectedVersion, IdempotencyKey};
 use factum_core::event_id::new_event_id;
-use factum_core::metadata::Metadata;
+use factum_core::metadata::{MAX_METADATA, Metadata};
 use factum_core::position::{Position, Version};
 use factum_core::query::Query;
 use factum_core::snapshot::{Snapshot, SnapshotStore as _};
 use factum_core::store::EventStore as _;
 use factum_engine::record::{Assigned, ContentType, NewEvent, RecordedEvent};
+use uuid::Uuid;
 
 /// The names of the fields of metadata.
-const FIELDS: [&str; 7] = [
+const FIELDS: [&str; 8] = [
     "actor",
     "reason",
     "correlation_id",
@@ -26,6 +27,7 @@ const FIELDS: [&str; 7] = [
     "tenant",
     "trace_parent",
     "extra",
+    "foreign",
 ];
 
 /// Returns events with unusual data, names, tags and metadata that a store could change.
@@ -114,6 +116,81 @@ pub async fn stored_events_are_returned_byte_for_byte<B: Backend>() {
             );
             assert_eq!(stored, sent);
         }
+    }
+}
+
+/// Returns events as clients of other protocols send them: random ids, any media type, metadata of any bytes.
+fn foreign_events() -> Vec<NewEvent> {
+    let all_bytes: Vec<u8> = (0..=255).collect();
+    let data = [
+        (ContentType::Json, br#" {"b":1.0,"a":[] } "#.to_vec()),
+        (ContentType::Json, Vec::new()),
+        (
+            ContentType::Other("application/octet-stream".into()),
+            all_bytes.repeat(4_096),
+        ),
+        (
+            ContentType::Other("application/octet-stream".into()),
+            Vec::new(),
+        ),
+        (ContentType::Other("text/plain".into()), b"{}".to_vec()),
+    ];
+    let metadata: [&[u8]; 6] = [
+        b"",
+        br#"{"b":1.0,"a":"\u0000", "$correlationId":"x" }"#,
+        b"[1]",
+        b"\0",
+        &all_bytes,
+        "\u{e9}\u{1F980}\r\n".as_bytes(),
+    ];
+    let large = vec![b'"'; MAX_METADATA];
+    let metadata = metadata.into_iter().chain([&large[..]]);
+    let events = metadata.flat_map(|foreign| {
+        data.iter().map(|(content_type, data)| {
+            let mut metadata = Metadata::default();
+            metadata.foreign = Bytes::copy_from_slice(foreign);
+            NewEvent {
+                id: random_id(),
+                name: "ForeignEvent".into(),
+                content_type: content_type.clone(),
+                data: Bytes::from(data.clone()),
+                metadata: Arc::new(metadata),
+                ..event(0)
+            }
+        })
+    });
+    events.collect()
+}
+
+/// Returns a UUIDv4, whose order says nothing about its time.
+fn random_id() -> Uuid {
+    let mut bytes = [0; 16];
+    fastrand::fill(&mut bytes);
+    uuid::Builder::from_random_bytes(bytes).into_uuid()
+}
+
+/// Ids, media types, data and metadata that clients of other protocols send are returned unchanged.
+pub async fn foreign_events_are_returned_unchanged<B: Backend>() {
+    let backend = B::create().await;
+    let sent = foreign_events();
+    let store = backend.open().await;
+    for events in sent.chunks(8) {
+        put(&store, "foreign", events.to_vec()).await;
+    }
+    let stored = all_events(&backend.open().await, 10).await;
+    assert_eq!(stored.len(), sent.len());
+    for (stored, sent) in stored.into_iter().zip(sent) {
+        let (position, stored) = (stored.position, NewEvent::from(stored));
+        assert_eq!(
+            (stored.id, &stored.content_type),
+            (sent.id, &sent.content_type)
+        );
+        assert!(stored.data == sent.data, "the data of event {position}");
+        assert!(
+            stored == sent,
+            "event {position} with {} bytes of metadata",
+            sent.metadata.foreign.len()
+        );
     }
 }
 
