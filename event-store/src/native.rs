@@ -9,9 +9,9 @@ mod subscribe;
 use std::pin::Pin;
 
 use factum::store::MAX_APPEND;
-use factum_store_protocol::refusal::{for_trailers, invalid_status};
+use factum_store_protocol::refusal::for_trailers;
 use factum_store_protocol::v1::event_store_service_server::EventStoreService;
-use factum_store_protocol::{MAX_MESSAGE_BYTES, append as append_messages, v1};
+use factum_store_protocol::{MAX_MESSAGE_BYTES, v1};
 use futures_util::Stream;
 use tokio::sync::watch;
 use tonic::{Request, Response, Status, Streaming, async_trait};
@@ -163,10 +163,4 @@ impl EventStoreService for Native {
             max_message_bytes: MAX_MESSAGE_BYTES as u64,
         }))
     }
-}
-
-/// Converts the message of an append; the error is a status.
-fn append_of(message: Option<v1::AppendRequest>) -> Result<factum::store::Append, Status> {
-    append_messages::from_message(message.unwrap_or_default())
-        .map_err(|invalid| invalid_status(&invalid))
 }

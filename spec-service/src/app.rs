@@ -9,16 +9,15 @@ mod read;
 mod view;
 mod watch;
 mod write;
-mod write_check;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use factum::{Engine, Position, Runtime};
+use factum_server::write_check::WriteCheck;
 use tracing::warn;
 
 use crate::domain::DEFAULT_MAX_BYTES;
-use write_check::WriteCheck;
 
 pub use context::RequestContext;
 pub use cursor::{Cursor, HistoryCursor, InvalidCursor, ListCursor, VersionCursor};
@@ -54,7 +53,7 @@ impl Specs {
             runtime,
             list: Box::new(list),
             max_content: DEFAULT_MAX_BYTES,
-            write_check: WriteCheck::default(),
+            write_check: WriteCheck::new("spec-service/write-check"),
         }))
     }
 

@@ -1,6 +1,5 @@
 //! The gRPC API of `proto/spec/v1/spec.proto`, with health and reflection services.
 
-mod call_metrics;
 mod codec;
 mod convert;
 #[rustfmt::skip]
@@ -9,11 +8,13 @@ pub mod generated;
 mod metadata;
 mod service;
 mod status;
-mod trace;
 
 use std::time::Duration;
 
 use anyhow::Result;
+use factum_server::call_metrics::CallMetricsLayer;
+use factum_server::net::{ConnectionLimits, Incoming, KEEP_ALIVE, MAX_STREAMS, TrackRequestsLayer};
+use factum_server::trace;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tonic::transport::Server;
@@ -21,8 +22,6 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::trace::TraceLayer;
 
 use crate::app::Specs;
-use crate::net::{ConnectionLimits, Incoming, KEEP_ALIVE, MAX_STREAMS, TrackRequestsLayer};
-use call_metrics::CallMetricsLayer;
 use generated::spec_service_server::SpecServiceServer;
 use service::GrpcService;
 

@@ -5,7 +5,6 @@ pub mod catalog;
 pub mod domain;
 pub mod grpc;
 pub mod metrics;
-pub mod net;
 pub mod rest;
 pub mod server;
 pub mod settings;

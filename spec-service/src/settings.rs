@@ -4,10 +4,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{ArgAction, Parser, ValueEnum};
+use clap::{ArgAction, Parser};
+use factum_server::logs::LogFormat;
+use factum_server::settings::{ConnectionSettings, count, seconds, timeout};
 
 use crate::domain::{DEFAULT_MAX_BYTES, MAX_BYTES_LIMIT};
-use crate::net::ConnectionLimits;
 
 /// The Spec Service: the lifecycle of small YAML specifications over REST and gRPC.
 #[derive(Debug, Clone, Parser)]
@@ -41,25 +42,13 @@ pub struct Settings {
     #[arg(long, env = "REQUEST_TIMEOUT", default_value = "30", value_parser = timeout)]
     pub request_timeout: Duration,
 
-    /// Maximum number of open connections of each API; further ones wait.
-    #[arg(long, env = "MAX_CONNECTIONS", default_value_t = 1_024, value_parser = count)]
-    pub max_connections: usize,
+    /// The settings of connections.
+    #[command(flatten)]
+    pub connections: ConnectionSettings,
 
     /// Maximum number of gRPC streams of changes; further ones are rejected.
     #[arg(long, env = "MAX_STREAMS", default_value_t = 256, value_parser = count)]
     pub max_streams: usize,
-
-    /// Head timeout in seconds: from the first byte of a request to the end of its head.
-    #[arg(long, env = "HEAD_TIMEOUT", default_value = "10", value_parser = timeout)]
-    pub head_timeout: Duration,
-
-    /// Idle timeout in seconds: a connection without a request for this time is closed.
-    #[arg(long, env = "IDLE_TIMEOUT", default_value = "75", value_parser = timeout)]
-    pub idle_timeout: Duration,
-
-    /// Send timeout in seconds: a connection whose client does not receive for this time is closed.
-    #[arg(long, env = "SEND_TIMEOUT", default_value = "30", value_parser = timeout)]
-    pub send_timeout: Duration,
 
     /// Drain time in seconds: after a stop signal, `/readyz` fails and requests are still accepted.
     #[arg(long, env = "DRAIN", default_value = "0", value_parser = seconds)]
@@ -78,25 +67,6 @@ pub struct Settings {
     pub log_format: LogFormat,
 }
 
-impl Settings {
-    /// Returns the limits of the connections of each API.
-    #[must_use]
-    pub fn connection_limits(&self) -> ConnectionLimits {
-        ConnectionLimits {
-            max_connections: self.max_connections,
-            head_timeout: self.head_timeout,
-            idle_timeout: self.idle_timeout,
-            send_timeout: self.send_timeout,
-        }
-    }
-}
-
-/// The longest setting in seconds: one day.
-const MAX_SECONDS: Duration = Duration::from_secs(86_400);
-
-/// The greatest number of connections or streams.
-const MAX_COUNT: usize = 65_536;
-
 /// The database of the specifications.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Database {
@@ -104,15 +74,6 @@ pub enum Database {
     Sqlite(PathBuf),
     /// A PostgreSQL database, by its URL.
     Postgres(String),
-}
-
-/// The format of the logs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// Plain text, one line per log entry.
-    Text,
-    /// One JSON object per log entry.
-    Json,
 }
 
 fn database(url: &str) -> Result<Database, String> {
@@ -142,39 +103,6 @@ fn content_bytes(text: &str) -> Result<usize, String> {
     }
 }
 
-fn count(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(count @ 1..=MAX_COUNT) => Ok(count),
-        _ => Err(format!("expected a number from 1 to {MAX_COUNT}")),
-    }
-}
-
-fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds = text.parse().ok();
-    let seconds = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    seconds
-        .filter(|seconds| *seconds <= MAX_SECONDS)
-        .ok_or_else(|| {
-            format!(
-                "expected a number of seconds from 0 to {}",
-                MAX_SECONDS.as_secs()
-            )
-        })
-}
-
-/// Parses a timeout. Zero is rejected, because then no request would succeed.
-fn timeout(text: &str) -> Result<Duration, String> {
-    seconds(text)
-        .ok()
-        .filter(|timeout| *timeout >= Duration::from_millis(1))
-        .ok_or_else(|| {
-            format!(
-                "expected a number of seconds from 0.001 to {}",
-                MAX_SECONDS.as_secs()
-            )
-        })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -201,23 +129,9 @@ mod tests {
     }
 
     #[test]
-    fn settings_out_of_range_are_rejected() {
+    fn content_size_out_of_range_is_rejected() {
         assert_eq!(content_bytes("1048576"), Ok(1 << 20));
         assert!(content_bytes("1048577").is_err());
         assert!(content_bytes("0").is_err());
-        assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
-        assert_eq!(seconds("0"), Ok(Duration::ZERO));
-        for text in ["-1", "NaN", "inf", "1e300", "86400.5", ""] {
-            assert!(seconds(text).is_err(), "{text}");
-            assert!(timeout(text).is_err(), "{text}");
-        }
-        assert_eq!(timeout("0.001"), Ok(Duration::from_millis(1)));
-        assert_eq!(
-            timeout("0").unwrap_err(),
-            "expected a number of seconds from 0.001 to 86400"
-        );
-        assert_eq!(count("1"), Ok(1));
-        assert!(count("0").is_err());
-        assert!(count("65537").is_err());
     }
 }

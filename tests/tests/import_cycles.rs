@@ -16,7 +16,7 @@ mod sources;
 
 use module_graph::ModuleGraph;
 
-const CRATES: [&str; 14] = [
+const CRATES: [&str; 16] = [
     "framework",
     "framework/core",
     "framework/engine",
@@ -24,11 +24,13 @@ const CRATES: [&str; 14] = [
     "framework/sql",
     "framework/privacy",
     "framework/schema",
+    "framework/server",
     "framework/testkit",
     "framework-macros",
     "adapters/memory",
     "adapters/sqlite",
     "adapters/postgres",
+    "event-store",
     "spec-service",
     "tests",
 ];

@@ -99,6 +99,7 @@ fn crate_dependencies_follow_the_layers() {
         ("factum-memory", &["factum-core"]),
         ("factum-sqlite", &["factum-core", "factum-sql"]),
         ("factum-postgres", &["factum-core", "factum-sql"]),
+        ("factum-server", &["factum-core"]),
         ("factum-store-protocol", &["factum-core"]),
         ("factum-compatible-protocols", &[]),
         ("factum-grpc", &["factum-core", "factum-store-protocol"]),
@@ -109,13 +110,19 @@ fn crate_dependencies_follow_the_layers() {
                 "factum-compatible-protocols",
                 "factum-memory",
                 "factum-postgres",
+                "factum-server",
                 "factum-sqlite",
                 "factum-store-protocol",
             ],
         ),
         (
             "spec-service",
-            &["factum", "factum-sqlite", "factum-postgres"],
+            &[
+                "factum",
+                "factum-server",
+                "factum-sqlite",
+                "factum-postgres",
+            ],
         ),
     ];
     for (package, allowed) in allowed {
@@ -165,7 +172,8 @@ fn framework_has_no_database_or_http() {
         "sqlx", "rusqlite", "axum", "hyper", "http", "tonic", "prost", "reqwest",
     ];
     for package in packages() {
-        if !package.manifest_path.as_str().contains("/framework") {
+        let is_framework = package.manifest_path.as_str().contains("/framework");
+        if !is_framework || package.name.as_str() == "factum-server" {
             continue;
         }
         for dependency in dependencies(&package) {

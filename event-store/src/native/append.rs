@@ -2,15 +2,13 @@
 
 use std::sync::Arc;
 
-use factum::store::{EventStore, Store};
+use factum::store::{Append, EventStore, Store};
 use factum_store_protocol::refusal::{append_status, failure, invalid_status};
 use factum_store_protocol::v1;
 use factum_store_protocol::v1::append_stream_response::Result as Outcome;
 use factum_store_protocol::{append as messages, time};
 use futures_util::{Stream, StreamExt as _};
 use tonic::{Status, Streaming};
-
-use super::append_of;
 
 /// The maximum number of appends of one stream that are under way at the same time.
 const MAX_IN_FLIGHT: usize = 256;
@@ -76,4 +74,9 @@ pub async fn import(
     Ok(v1::ImportResponse {
         appended: Some(messages::appended_message(&imported)),
     })
+}
+
+/// Converts the message of an append; the error is a status.
+fn append_of(message: Option<v1::AppendRequest>) -> Result<Append, Status> {
+    messages::from_message(message.unwrap_or_default()).map_err(|invalid| invalid_status(&invalid))
 }

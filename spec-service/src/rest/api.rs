@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::app::Specs;
-use crate::metrics::Exporter;
+use factum_server::metrics::Exporter;
 
 /// The state and settings of the REST API.
 #[derive(Clone)]

@@ -6,13 +6,11 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::{Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use factum_server::metrics::{Exporter, PROMETHEUS_TEXT};
 use tracing::warn;
 
 use super::api::Api;
-use crate::metrics::{Exporter, record_request};
-
-/// The content type of the Prometheus text format.
-const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
+use crate::metrics::record_request;
 
 /// Handles `GET /metrics`: all metrics, with the current lag of the projections.
 pub async fn metrics(exporter: Exporter, State(api): State<Api>) -> impl IntoResponse {

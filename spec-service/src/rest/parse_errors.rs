@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::problem::Problem;
 use crate::metrics::{record_refusal, record_request};
-use crate::net::{Activity, Connection};
+use factum_server::net::{Activity, Connection};
 
 /// A connection of HTTP/1.1 that adds a problem body to the errors that hyper answers itself.
 ///

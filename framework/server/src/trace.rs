@@ -8,6 +8,7 @@ use tower_http::trace::{DefaultOnResponse, OnEos, OnResponse};
 use tracing::Span;
 use tracing::field::{Empty, debug};
 
+/// Creates the span of a call, with the method, and the actor, correlation id and trace context.
 pub fn span<B>(request: &Request<B>) -> Span {
     let entry = |name| {
         let value = request.headers().get(name)?;
@@ -26,7 +27,7 @@ pub fn span<B>(request: &Request<B>) -> Span {
 /// A recorder of the status code in the span of a call.
 ///
 /// A response without messages has the code in its headers, any other response in its trailers.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub struct RecordCode;
 
 impl<B> OnResponse<B> for RecordCode {

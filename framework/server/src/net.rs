@@ -1,6 +1,6 @@
-//! The connections of both APIs, with limits that keep slow clients from holding resources.
+//! The connections of an API, with limits that keep slow clients from holding resources.
 //!
-//! The limits apply to bytes and requests, not to a protocol, so both servers use them. A handler is not concerned with
+//! The limits apply to bytes and requests, not to a protocol, so every server uses them. A handler is not concerned with
 //! them: [`TrackRequestsLayer`] counts the requests of a connection, and [`Connection`] ends when a limit is exceeded.
 
 use std::time::Duration;

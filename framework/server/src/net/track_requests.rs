@@ -3,10 +3,10 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use axum::http::{Request, Response};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http_body::{Body, Frame, SizeHint};
+use hyper::{Request, Response};
 use tower::{Layer, Service};
 
 use super::activity::{ActiveRequest, Activity};

@@ -20,11 +20,14 @@ use crate::metrics::record_call;
 /// A layer that records metrics for the known methods.
 ///
 /// It has the paths `/package.Service/Method`. Clients can send any path, so other paths are counted together.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct CallMetricsLayer(Arc<HashSet<Arc<str>>>);
 
 impl CallMetricsLayer {
     /// Creates a layer for the services that the encoded `FileDescriptorSet`s describe.
+    ///
+    /// # Errors
+    /// Returns an error if a descriptor is not valid.
     pub fn new(descriptors: &[&[u8]]) -> Result<Self, DecodeError> {
         let mut methods = HashSet::new();
         for descriptor in descriptors {
@@ -51,7 +54,8 @@ impl<S> Layer<S> for CallMetricsLayer {
     }
 }
 
-#[derive(Clone)]
+/// The service of [`CallMetricsLayer`].
+#[derive(Debug, Clone)]
 pub struct CallMetrics<S> {
     inner: S,
     layer: CallMetricsLayer,
@@ -91,6 +95,7 @@ where
 }
 
 /// A response body that records the call when its trailers are sent.
+#[derive(Debug)]
 pub struct MeasuredBody<B> {
     body: B,
     measurement: CallMeasurement,
@@ -123,6 +128,7 @@ impl<B: Body + Unpin> Body for MeasuredBody<B> {
 }
 
 /// The measurement of one call. If the call is dropped before its end, it is recorded as cancelled.
+#[derive(Debug)]
 struct CallMeasurement {
     method: SharedString,
     started: Instant,

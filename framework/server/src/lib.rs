@@ -1,0 +1,16 @@
+//! What the servers of Factum share: connections with limits, startup and shutdown, logs, health, and metrics.
+//!
+//! A server binds its addresses with [`listen`](listen::listen), accepts connections through
+//! [`Incoming`](net::Incoming), and adds [`TrackRequestsLayer`](net::TrackRequestsLayer) to its services. After
+//! [`shutdown_signal`](shutdown::shutdown_signal), it waits for calls in flight with [`finish`](shutdown::finish).
+
+pub mod call_metrics;
+pub mod http;
+pub mod listen;
+pub mod logs;
+pub mod metrics;
+pub mod net;
+pub mod settings;
+pub mod shutdown;
+pub mod trace;
+pub mod write_check;

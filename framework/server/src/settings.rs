@@ -1,0 +1,113 @@
+//! The settings that all servers have, and parsers of values of the command line.
+
+use std::time::Duration;
+
+use clap::Args;
+
+use crate::net::ConnectionLimits;
+
+/// The longest setting in seconds: one day.
+const MAX_SECONDS: Duration = Duration::from_secs(86_400);
+
+/// The greatest number of connections or streams.
+const MAX_COUNT: usize = 65_536;
+
+/// The settings of connections. Each API has its own connections.
+#[derive(Debug, Clone, Args)]
+pub struct ConnectionSettings {
+    /// Maximum number of open connections of each API; further ones wait.
+    #[arg(long, env = "MAX_CONNECTIONS", default_value_t = 1_024, value_parser = count)]
+    pub max_connections: usize,
+
+    /// Head timeout in seconds: from the first byte of a request to the end of its head.
+    #[arg(long, env = "HEAD_TIMEOUT", default_value = "10", value_parser = timeout)]
+    pub head_timeout: Duration,
+
+    /// Idle timeout in seconds: a connection without a request for this time is closed.
+    #[arg(long, env = "IDLE_TIMEOUT", default_value = "75", value_parser = timeout)]
+    pub idle_timeout: Duration,
+
+    /// Send timeout in seconds: a connection whose client does not receive for this time is closed.
+    #[arg(long, env = "SEND_TIMEOUT", default_value = "30", value_parser = timeout)]
+    pub send_timeout: Duration,
+}
+
+impl ConnectionSettings {
+    /// Returns the limits of the connections of each API.
+    #[must_use]
+    pub fn limits(&self) -> ConnectionLimits {
+        ConnectionLimits {
+            max_connections: self.max_connections,
+            head_timeout: self.head_timeout,
+            idle_timeout: self.idle_timeout,
+            send_timeout: self.send_timeout,
+        }
+    }
+}
+
+/// Parses a number of connections or streams, 1 to 65,536.
+///
+/// # Errors
+/// Returns the rule if the number is not valid.
+pub fn count(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(count @ 1..=MAX_COUNT) => Ok(count),
+        _ => Err(format!("expected a number from 1 to {MAX_COUNT}")),
+    }
+}
+
+/// Parses a number of seconds, 0 to one day.
+///
+/// # Errors
+/// Returns the rule if the number is not valid.
+pub fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok();
+    let seconds = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    seconds
+        .filter(|seconds| *seconds <= MAX_SECONDS)
+        .ok_or_else(|| {
+            format!(
+                "expected a number of seconds from 0 to {}",
+                MAX_SECONDS.as_secs()
+            )
+        })
+}
+
+/// Parses a timeout in seconds. Zero is rejected, because then no request would succeed.
+///
+/// # Errors
+/// Returns the rule if the number is not valid.
+pub fn timeout(text: &str) -> Result<Duration, String> {
+    seconds(text)
+        .ok()
+        .filter(|timeout| *timeout >= Duration::from_millis(1))
+        .ok_or_else(|| {
+            format!(
+                "expected a number of seconds from 0.001 to {}",
+                MAX_SECONDS.as_secs()
+            )
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_out_of_range_are_rejected() {
+        assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
+        assert_eq!(seconds("0"), Ok(Duration::ZERO));
+        for text in ["-1", "NaN", "inf", "1e300", "86400.5", ""] {
+            assert!(seconds(text).is_err(), "{text}");
+            assert!(timeout(text).is_err(), "{text}");
+        }
+        assert_eq!(timeout("0.001"), Ok(Duration::from_millis(1)));
+        assert_eq!(
+            timeout("0").unwrap_err(),
+            "expected a number of seconds from 0.001 to 86400"
+        );
+        assert_eq!(count("1"), Ok(1));
+        assert!(count("0").is_err());
+        assert!(count("65537").is_err());
+    }
+}
