@@ -3,5 +3,8 @@
 pub mod access;
 pub mod backend;
 pub mod native;
+mod paged_read;
 pub mod server;
 pub mod settings;
+mod split;
+mod stop;

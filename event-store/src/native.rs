@@ -2,7 +2,6 @@
 
 mod append;
 mod read;
-mod split;
 mod state;
 mod subscribe;
 

@@ -1,121 +1,15 @@
 //! Reads: pages of the store as a sequence of messages.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use factum::Position;
-use factum::store::{MAX_PAGE, Query, Read, RecordedEvent, Scope, Store, StoreError};
+use factum::store::{Query, Read, Scope, Store};
 use factum_store_protocol::refusal::{invalid_status, store_status, stream_not_found};
 use factum_store_protocol::{event, read as messages, time, v1};
-use futures_util::stream::try_unfold;
 use futures_util::{Stream, StreamExt as _};
 use tonic::Status;
 
-use super::split::split;
-
-/// The next events of a read.
-struct ReadBatch {
-    events: Vec<v1::Event>,
-    head: Position,
-    /// Set in the last batch if the read ended at its limit, and there may be more events.
-    more: bool,
-}
-
-/// A read that continues page by page up to its limit.
-struct PagedRead {
-    store: Arc<dyn Store>,
-    read: Read,
-    /// The number of events that may still be returned; `None` for no limit.
-    remaining: Option<u64>,
-    /// The head at the time of the call. Later events are not returned.
-    head: Option<Position>,
-    ready: VecDeque<ReadBatch>,
-    is_complete: bool,
-}
-
-impl PagedRead {
-    fn new(store: Arc<dyn Store>, read: Read, limit: u64) -> Self {
-        Self {
-            store,
-            read,
-            remaining: (limit > 0).then_some(limit),
-            head: None,
-            ready: VecDeque::new(),
-            is_complete: false,
-        }
-    }
-
-    /// Returns the next batch, or `None` after the last one.
-    async fn next(&mut self) -> Result<Option<ReadBatch>, StoreError> {
-        while self.ready.is_empty() && !self.is_complete {
-            self.read_page().await?;
-        }
-        Ok(self.ready.pop_front())
-    }
-
-    async fn read_page(&mut self) -> Result<(), StoreError> {
-        let limit = self.remaining.unwrap_or(u64::MAX).min(MAX_PAGE as u64);
-        let read = self.read.clone().limit(limit as usize);
-        let page = self.store.read(read).await?;
-        let is_first = self.head.is_none();
-        let head = *self.head.get_or_insert(page.head);
-        let received = page.events.len();
-        if let Some(last) = page.events.last() {
-            self.read.cursor = match self.read.scope {
-                Scope::Stream(_) => last.version.get(),
-                _ => last.position.get(),
-            };
-        }
-        let mut events = page.events;
-        events.retain(|event| event.position <= head);
-        let is_beyond_head = events.len() < received;
-        if let Some(remaining) = &mut self.remaining {
-            *remaining -= events.len() as u64;
-        }
-        let is_full = self.remaining == Some(0);
-        self.is_complete = is_full || !page.more || is_beyond_head;
-        let more = is_full && page.more && !is_beyond_head;
-        self.ready = batches(&events, head);
-        // A read without events has one batch, which contains the head.
-        if self.ready.is_empty() && is_first && self.is_complete {
-            let events = Vec::new();
-            self.ready.push_back(ReadBatch { events, head, more });
-        }
-        if let Some(last) = self.ready.back_mut() {
-            last.more = more;
-        }
-        Ok(())
-    }
-}
-
-fn batches(events: &[RecordedEvent], head: Position) -> VecDeque<ReadBatch> {
-    let parts = split(events, MAX_PAGE, |event| event.size());
-    let batches = parts.into_iter().map(|part| ReadBatch {
-        events: part.into_iter().map(event::to_message).collect(),
-        head,
-        more: false,
-    });
-    batches.collect()
-}
-
-/// Reads the first batch, so that its error becomes the status of the call, and returns all batches.
-async fn run(
-    store: Arc<dyn Store>,
-    read: Read,
-    limit: u64,
-) -> Result<(bool, impl Stream<Item = Result<ReadBatch, Status>> + Send), Status> {
-    let mut read = PagedRead::new(store, read, limit);
-    let first = read.next().await.map_err(|error| store_status(&error))?;
-    let is_empty = first.as_ref().is_none_or(|batch| batch.events.is_empty());
-    let batches = try_unfold((first, read), |(first, mut read)| async move {
-        let next = match first {
-            Some(batch) => Some(batch),
-            None => read.next().await.map_err(|error| store_status(&error))?,
-        };
-        Ok(next.map(|batch| (batch, (None, read))))
-    });
-    Ok((is_empty, batches))
-}
+use crate::paged_read::{PagedRead, ReadBatch};
 
 pub async fn stream(
     store: Arc<dyn Store>,
@@ -125,16 +19,32 @@ pub async fn stream(
     let name = request.stream.clone();
     let read = messages::of_stream(request).map_err(|invalid| invalid_status(&invalid))?;
     let whole = read.scope.clone();
-    let (is_empty, batches) = run(store.clone(), read, limit).await?;
+    let (is_empty, batches) = start(store.clone(), read, limit).await?;
     // The stream may have events outside of the range of the read.
     if is_empty && must_exist && !has_events(&*store, whole).await? {
         return Err(stream_not_found(&name));
     }
     Ok(batches.map(|batch| {
-        let ReadBatch { events, head, more } = batch?;
-        let head = head.get();
-        Ok(v1::ReadStreamResponse { events, head, more })
+        let batch = batch?;
+        Ok(v1::ReadStreamResponse {
+            head: batch.head.get(),
+            more: batch.more,
+            events: batch.events.iter().map(event::to_message).collect(),
+        })
     }))
+}
+
+/// Starts a read of at most `limit` events; 0 for no limit.
+async fn start(
+    store: Arc<dyn Store>,
+    read: Read,
+    limit: u64,
+) -> Result<(bool, impl Stream<Item = Result<ReadBatch, Status>> + Send), Status> {
+    let read = PagedRead::new(store, read, (limit > 0).then_some(limit));
+    let started = read.start().await;
+    let (is_empty, batches) = started.map_err(|error| store_status(&error))?;
+    let batches = batches.map(|batch| batch.map_err(|error| store_status(&error)));
+    Ok((is_empty, batches))
 }
 
 async fn has_events(store: &dyn Store, scope: Scope) -> Result<bool, Status> {
@@ -152,11 +62,14 @@ pub async fn all(
 ) -> Result<impl Stream<Item = Result<v1::ReadAllResponse, Status>> + Send, Status> {
     let limit = request.limit;
     let read = messages::of_all(request).map_err(|invalid| invalid_status(&invalid))?;
-    let (_, batches) = run(store, read, limit).await?;
+    let (_, batches) = start(store, read, limit).await?;
     Ok(batches.map(|batch| {
-        let ReadBatch { events, head, more } = batch?;
-        let head = head.get();
-        Ok(v1::ReadAllResponse { events, head, more })
+        let batch = batch?;
+        Ok(v1::ReadAllResponse {
+            head: batch.head.get(),
+            more: batch.more,
+            events: batch.events.iter().map(event::to_message).collect(),
+        })
     }))
 }
 

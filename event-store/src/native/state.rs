@@ -10,8 +10,8 @@ use factum_store_protocol::v1::state_service_server::StateService;
 use futures_util::{StreamExt as _, stream};
 use tonic::{Request, Response, Status, async_trait};
 
-use super::split::split;
 use super::{Messages, Native};
+use crate::split::split;
 
 #[async_trait]
 impl StateService for Native {

@@ -19,7 +19,8 @@ use tokio::time::{Instant, sleep_until};
 use tonic::Status;
 
 use super::read;
-use super::split::split;
+use crate::split::split;
+use crate::stop::stopped;
 
 /// The longest time without a message, and the default.
 const MAX_HEARTBEAT: Duration = Duration::from_secs(5);
@@ -161,13 +162,6 @@ pub fn watch_head(
             Ok(Some((v1::WatchHeadResponse { position }, (head, stop))))
         },
     ))
-}
-
-/// Waits until the server stops, and returns the status of calls without end.
-async fn stopped(stop: &mut watch::Receiver<bool>) -> Status {
-    // An error means that the sender was dropped.
-    let _ = stop.wait_for(|stop| *stop).await;
-    Status::unavailable("the server is stopping; connect again and resume after the last position")
 }
 
 fn heartbeat(message: Option<&prost_types::Duration>) -> Result<Duration, InvalidMessage> {
