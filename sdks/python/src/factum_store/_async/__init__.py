@@ -1,0 +1,1 @@
+"""The client for asyncio. The client for threads is generated from it."""

@@ -1,0 +1,38 @@
+"""The procedures of the protocol."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from google.protobuf.message import Message
+
+from factum_store._proto import store_pb2 as pb
+
+Req = TypeVar("Req", bound=Message)
+Res = TypeVar("Res", bound=Message)
+
+
+@dataclass(frozen=True, slots=True)
+class Method(Generic[Req, Res]):
+    """A procedure with the types of its request and its answers."""
+
+    name: str
+    request: type[Req]
+    response: type[Res]
+    service: str = "EventStoreService"
+
+    @property
+    def path(self) -> str:
+        """The path of the procedure in HTTP."""
+        return f"/factum.store.v1.{self.service}/{self.name}"
+
+
+APPEND = Method("Append", pb.AppendRequest, pb.AppendResponse)
+READ_STREAM = Method("ReadStream", pb.ReadStreamRequest, pb.ReadStreamResponse)
+READ_ALL = Method("ReadAll", pb.ReadAllRequest, pb.ReadAllResponse)
+SUBSCRIBE = Method("Subscribe", pb.SubscribeRequest, pb.SubscribeResponse)
+GET_HEAD = Method("GetHead", pb.GetHeadRequest, pb.GetHeadResponse)
+LIST_STREAMS = Method("ListStreams", pb.ListStreamsRequest, pb.ListStreamsResponse)
+DESCRIBE_STREAM = Method("DescribeStream", pb.DescribeStreamRequest, pb.DescribeStreamResponse)
+GET_SERVER_INFO = Method("GetServerInfo", pb.GetServerInfoRequest, pb.GetServerInfoResponse)

@@ -1,0 +1,1 @@
+"""The client for threads. Except for the transport, it is generated from ``_async``."""
