@@ -8,7 +8,7 @@ mod subscribe;
 use std::pin::Pin;
 
 use factum::store::MAX_APPEND;
-use factum_store_protocol::refusal::for_trailers;
+use factum_store_protocol::refusal::{for_trailers, store_status};
 use factum_store_protocol::v1::event_store_service_server::EventStoreService;
 use factum_store_protocol::{MAX_MESSAGE_BYTES, v1};
 use futures_util::Stream;
@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use tonic::{Request, Response, Status, Streaming, async_trait};
 
 use crate::access::Stores;
+use crate::log_head::read_head;
 
 /// The messages of a call that the server sends one after the other.
 type Messages<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
@@ -38,6 +39,12 @@ impl Native {
             backend,
             stop,
         }
+    }
+
+    /// Returns the stores of the services, from which other protocols get theirs.
+    #[must_use]
+    pub fn stores(&self) -> &Stores {
+        &self.stores
     }
 }
 
@@ -128,7 +135,8 @@ impl EventStoreService for Native {
         request: Request<v1::GetHeadRequest>,
     ) -> Result<Response<v1::GetHeadResponse>, Status> {
         let store = self.stores.for_request(&request)?;
-        let position = read::head(&*store).await?.get();
+        let head = read_head(&*store).await;
+        let position = head.map_err(|error| store_status(&error))?.get();
         Ok(Response::new(v1::GetHeadResponse { position }))
     }
 

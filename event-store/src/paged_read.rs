@@ -27,6 +27,8 @@ pub struct PagedRead {
     read: Read,
     /// The number of events that may still be returned; `None` for no limit.
     remaining: Option<u64>,
+    /// The maximum number of events in a batch.
+    max_batch: usize,
     /// The head at the time of the call. Later events are not returned.
     head: Option<Position>,
     ready: VecDeque<ReadBatch>,
@@ -41,10 +43,18 @@ impl PagedRead {
             store,
             read,
             remaining: limit,
+            max_batch: MAX_PAGE,
             head: None,
             ready: VecDeque::new(),
             is_complete: false,
         }
+    }
+
+    /// Sets the maximum number of events in a batch.
+    #[must_use]
+    pub fn max_batch(mut self, max_batch: usize) -> Self {
+        self.max_batch = max_batch;
+        self
     }
 
     /// Returns the next batch, or `None` after the last one.
@@ -107,7 +117,7 @@ impl PagedRead {
         let is_full = self.remaining == Some(0);
         self.is_complete = is_full || !page.more || is_beyond_head;
         let more = is_full && page.more && !is_beyond_head;
-        self.ready = batches(events, head);
+        self.ready = self.batches(events, head);
         // A read without events has one batch, which contains the head.
         if self.ready.is_empty() && is_first && self.is_complete {
             let events = Vec::new();
@@ -118,14 +128,14 @@ impl PagedRead {
         }
         Ok(())
     }
-}
 
-fn batches(events: Vec<RecordedEvent>, head: Position) -> VecDeque<ReadBatch> {
-    let parts = split(events, MAX_PAGE, RecordedEvent::size);
-    let batches = parts.into_iter().map(|events| ReadBatch {
-        events,
-        head,
-        more: false,
-    });
-    batches.collect()
+    fn batches(&self, events: Vec<RecordedEvent>, head: Position) -> VecDeque<ReadBatch> {
+        let parts = split(events, self.max_batch, RecordedEvent::size);
+        let batches = parts.into_iter().map(|events| ReadBatch {
+            events,
+            head,
+            more: false,
+        });
+        batches.collect()
+    }
 }

@@ -4,6 +4,8 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use factum_compatible_protocols::umadb;
+use factum_compatible_protocols::umadb::dcb_server::DcbServer;
 use factum_store_protocol::v1::event_store_service_server::EventStoreServiceServer;
 use factum_store_protocol::v1::state_service_server::StateServiceServer;
 use factum_store_protocol::{DESCRIPTOR, MAX_MESSAGE_BYTES};
@@ -17,6 +19,7 @@ use crate::access::Stores;
 use crate::backend::ServedStore;
 use crate::native::Native;
 use crate::settings::ServerSettings;
+use crate::umadb::UmaDb;
 
 /// The interval of pings on connections, so that dead ones are noticed.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
@@ -70,10 +73,15 @@ pub async fn serve(
     reporter
         .set_serving::<EventStoreServiceServer<Native>>()
         .await;
+    reporter.set_serving::<DcbServer<UmaDb>>().await;
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(DESCRIPTOR)
+        .register_encoded_file_descriptor_set(umadb::DESCRIPTOR)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()?;
+    let umadb = DcbServer::new(UmaDb::new(native.stores().clone(), stop.clone()))
+        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+        .max_encoding_message_size(MAX_MESSAGE_BYTES);
     let events = EventStoreServiceServer::new(native.clone())
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
@@ -94,6 +102,7 @@ pub async fn serve(
         .max_concurrent_streams(MAX_CALLS)
         .add_service(events)
         .add_service(state)
+        .add_service(umadb)
         .add_service(health)
         .add_service(reflection)
         .serve_with_incoming_shutdown(incoming, async move {

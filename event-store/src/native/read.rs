@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use factum::Position;
-use factum::store::{Query, Read, Scope, Store};
+use factum::store::{Read, Scope, Store};
 use factum_store_protocol::refusal::{invalid_status, store_status, stream_not_found};
 use factum_store_protocol::{event, read as messages, time, v1};
 use futures_util::{Stream, StreamExt as _};
@@ -71,16 +70,6 @@ pub async fn all(
             events: batch.events.iter().map(event::to_message).collect(),
         })
     }))
-}
-
-/// Returns the head of the log.
-pub async fn head(store: &dyn Store) -> Result<Position, Status> {
-    let newest = Read::all(Query::all()).backward().limit(1);
-    let page = store
-        .read(newest)
-        .await
-        .map_err(|error| store_status(&error))?;
-    Ok(page.head)
 }
 
 pub async fn list(

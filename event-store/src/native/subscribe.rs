@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tonic::Status;
 
-use super::read;
+use crate::log_head::read_head;
 use crate::split::split;
 use crate::stop::stopped;
 
@@ -57,7 +57,8 @@ pub async fn subscribe(
             return Err(invalid(InvalidMessage::new("max_batch", rule)));
         }
     };
-    let head = read::head(&*store).await?;
+    let head = read_head(&*store).await;
+    let head = head.map_err(|error| store_status(&error))?;
     let after = match request.start {
         None => Position::ZERO,
         Some(Start::After(position)) => Position::new(position),

@@ -1,0 +1,70 @@
+//! Subscriptions: stored events, then new ones, without end.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use factum::Position;
+use factum::engine::Subscription;
+use factum::store::{RecordedEvent, Store};
+use factum_compatible_protocols::umadb;
+use futures_util::stream::{empty, try_unfold};
+use tokio::sync::watch;
+use tonic::Status;
+
+use super::error::store_failed;
+use super::read::batch_size;
+use super::{Messages, event, query};
+use crate::split::split;
+use crate::stop::stopped;
+
+/// A subscription and the events that it has to send.
+struct Subscriber {
+    subscription: Subscription,
+    batch_size: usize,
+    ready: VecDeque<Vec<umadb::SequencedEvent>>,
+    stop: watch::Receiver<bool>,
+}
+
+pub fn subscribe(
+    store: Arc<dyn Store>,
+    request: umadb::SubscribeRequest,
+    stop: watch::Receiver<bool>,
+) -> Messages<umadb::SubscribeResponse> {
+    // There is no event after this position, so the protocol ends the subscription.
+    if request.after == Some(u64::MAX) {
+        return Box::pin(empty());
+    }
+    let query = query::from_message(request.query);
+    let after = Position::new(request.after.unwrap_or(0));
+    let subscriber = Subscriber {
+        subscription: Subscription::new(store, query, after),
+        batch_size: batch_size(request.batch_size),
+        ready: VecDeque::new(),
+        stop,
+    };
+    Box::pin(try_unfold(subscriber, |mut subscriber| async move {
+        let events = subscriber.next().await?;
+        Ok(Some((umadb::SubscribeResponse { events }, subscriber)))
+    }))
+}
+
+impl Subscriber {
+    /// Waits for the next events. There is at least one, because clients end at an answer without events.
+    async fn next(&mut self) -> Result<Vec<umadb::SequencedEvent>, Status> {
+        loop {
+            if let Some(events) = self.ready.pop_front() {
+                return Ok(events);
+            }
+            let page = tokio::select! {
+                page = self.subscription.next_page() => page,
+                status = stopped(&mut self.stop) => return Err(status),
+            };
+            let page = page.map_err(|error| store_failed(&error))?;
+            let parts = split(page.events, self.batch_size, RecordedEvent::size);
+            let parts = parts.into_iter();
+            self.ready = parts
+                .map(|part| part.iter().map(event::to_message).collect())
+                .collect();
+        }
+    }
+}
