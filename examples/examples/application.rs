@@ -234,6 +234,8 @@ async fn main() -> anyhow::Result<()> {
         .start()
         .await?;
     let runtime = Arc::new(runtime);
+    // `start` does not wait: until here, the table may not exist, and a read model may be incomplete.
+    runtime.wait_until_current().await?;
     let evictions = store
         .clone()
         .evict_erased(engine.clone(), Duration::from_secs(1));

@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
+use proc_macro2::{Delimiter, Span, TokenStream, TokenTree};
 use syn::parse::ParseStream;
 use syn::punctuated::Punctuated;
 use syn::{Error, Ident, Lit, LitInt, LitStr, Path, Result, Token, Type, bracketed, token};
@@ -21,6 +22,65 @@ pub fn flag(key: &Ident, input: ParseStream<'_>) -> Result<()> {
 pub fn ty(input: ParseStream<'_>) -> Result<Type> {
     check_unquoted(input, "a type")?;
     input.parse()
+}
+
+/// Parses a type or a tuple of types that derive `Event`, without records and without selected variants.
+///
+/// `records` and `variants` say what to do instead.
+pub fn whole_events(
+    input: ParseStream<'_>,
+    records: &'static str,
+    variants: &'static str,
+) -> Result<Type> {
+    if let Some(braces) = selected_variants(input.fork().parse()?) {
+        let message = format!("only the events of a command select variants; {variants}");
+        return Err(Error::new(braces, message));
+    }
+    let events = ty(input)?;
+    let elements = match &events {
+        Type::Tuple(tuple) => tuple.elems.iter().collect(),
+        event => vec![event],
+    };
+    match elements.into_iter().find(|event| is_recorded(event)) {
+        None => Ok(events),
+        Some(recorded) => {
+            let message = format!("`Recorded` is not an event; {records}");
+            Err(Error::new_spanned(recorded, message))
+        }
+    }
+}
+
+/// Returns the place of the first braces after `::`, up to the next key.
+fn selected_variants(tokens: TokenStream) -> Option<Span> {
+    let mut after_colons = false;
+    for token in tokens {
+        match token {
+            TokenTree::Group(group) if group.delimiter() == Delimiter::Brace && after_colons => {
+                return Some(group.span());
+            }
+            TokenTree::Group(group) => {
+                if let Some(braces) = selected_variants(group.stream()) {
+                    return Some(braces);
+                }
+            }
+            TokenTree::Punct(punct) if punct.as_char() == '=' => return None,
+            TokenTree::Punct(punct) if punct.as_char() == ':' => {
+                after_colons = true;
+                continue;
+            }
+            _ => {}
+        }
+        after_colons = false;
+    }
+    None
+}
+
+fn is_recorded(event: &Type) -> bool {
+    let Type::Path(path) = event else {
+        return false;
+    };
+    let last = path.path.segments.last();
+    last.is_some_and(|segment| segment.ident == "Recorded")
 }
 
 /// Parses a path.

@@ -71,7 +71,13 @@ impl ProjectionAttr {
                 attr.partitions
                     .parse_assignment(key, input, parse::partitions)
             } else {
-                attr.events.parse_assignment(key, input, parse::ty)
+                attr.events.parse_assignment(key, input, |input| {
+                    parse::whole_events(
+                        input,
+                        "name the event type: `project` receives its record, too",
+                        "name the event type, and ignore the other variants in `project`",
+                    )
+                })
             }
         });
         attr

@@ -48,7 +48,13 @@ impl ProcessManagerAttr {
             } else if key == "id" {
                 attr.id.parse_assignment(key, input, parse::ty)
             } else if key == "events" {
-                attr.events.parse_assignment(key, input, parse::ty)
+                attr.events.parse_assignment(key, input, |input| {
+                    parse::whole_events(
+                        input,
+                        "name the event type: `correlate` and `react` receive its record, and `apply` only the event",
+                        "name the event type, and ignore the other variants in `apply` and `react`",
+                    )
+                })
             } else {
                 attr.commands.parse_assignment(key, input, parse::ty)
             }

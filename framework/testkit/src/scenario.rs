@@ -228,7 +228,7 @@ impl<C: Decide> Scenario<C> {
     message = "the events in `given` do not fit the command `{Self}`: found `{G}`",
     label = "this command does not read the events in `given`",
     note = "`given` expects the events of the aggregates in `#[command(on = …)]`: a list of events for one aggregate, a tuple of lists for several, a `Vec` of lists for `Vec<…>`, or `()` for no events",
-    note = "for a command with a DCB query, it expects a pair of these and the events of other streams"
+    note = "for a command with a DCB query, it expects a pair of these and the events of other streams; for one with `find`, a pair of these and the events of the aggregates that are found"
 )]
 pub trait DecideAfter<G>: Decide {
     /// Applies the past events to the states of the command, and finds its aggregates in them.

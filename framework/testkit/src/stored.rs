@@ -13,8 +13,9 @@ use factum_engine::record::{Assigned, ContentType, NewEvent, RecordedEvent};
 
 /// Builds a stored event of type `name` with the JSON fields `data` and the schema version `version`.
 ///
-/// Decode it with [`decode`](factum_engine::record::DecodeEvent::decode) to test an upcaster or a legacy event. The event has no tags and no
-/// metadata; its stream, position and time are placeholders.
+/// Decode it with [`decode`](factum_engine::record::DecodeEvent::decode) to test an upcaster or a legacy event. The
+/// event has no tags and no metadata; its stream, position and time are placeholders. For an upcaster that reads them,
+/// set the public fields of the result.
 ///
 /// ```
 /// use factum::prelude::*;

@@ -302,7 +302,9 @@ impl RuntimeBuilder {
 
     /// Starts the runtime, in tasks of the current Tokio runtime.
     ///
-    /// The start positions of new consumers are stored when the call returns.
+    /// The start positions of new consumers are stored when the call returns, but no event is processed yet. A table of
+    /// a new store may not exist, and a read model in memory is empty: before a program serves requests, it calls
+    /// [`Runtime::wait_until_current`].
     ///
     /// # Errors
     /// Returns [`StartError`] if a name or a setting is not valid, or if a name occurs twice. Also returns it if the
