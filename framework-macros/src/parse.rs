@@ -24,7 +24,7 @@ pub fn ty(input: ParseStream<'_>) -> Result<Type> {
     input.parse()
 }
 
-/// Parses a type or a tuple of types that derive `Event`, without records and without selected variants.
+/// Parses a type or a tuple of types that derive `Event`, each with all of its variants.
 ///
 /// `records` and `variants` say what to do instead.
 pub fn whole_events(

@@ -119,7 +119,9 @@ pub async fn stored_events_are_returned_byte_for_byte<B: Backend>() {
     }
 }
 
-/// Returns events as clients of other protocols send them: random ids, any media type, metadata of any bytes.
+/// Returns events as clients of other protocols send them.
+///
+/// They have random ids, any media type, and metadata of any bytes.
 fn foreign_events() -> Vec<NewEvent> {
     let all_bytes: Vec<u8> = (0..=255).collect();
     let data = [
