@@ -1,0 +1,114 @@
+/** The test vectors that all SDKs share. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { Client, StoreError, type NewEvent, type ReadAllOptions, type StreamAppend } from "../src/index.js";
+import { LIMIT, ScriptedServer } from "./scripted-server.js";
+import { argumentsOf, messageItem, options, plain, plainError, plainEvent } from "./vector-values.js";
+import { missing, vectors, type Json, type Vector } from "./vector.js";
+
+type Read = ReturnType<Client["readAll"]>;
+
+/** Calls the operation of a vector, and fills the outcome. */
+async function operate(client: Client, vector: Vector, signal: AbortSignal, outcome: Json): Promise<void> {
+  const { operation, stream, events, streams, ...given } = argumentsOf(vector.call);
+  const settings = { ...given, signal };
+  switch (operation) {
+    case "append": {
+      const append = settings as unknown as Parameters<Client["append"]>[2];
+      outcome["result"] = plain(await client.append(stream as string, events as NewEvent[], append));
+      break;
+    }
+    case "append_streams":
+      outcome["result"] = plain(await client.appendStreams(streams as StreamAppend[], settings));
+      break;
+    case "head":
+      outcome["result"] = await client.head(settings);
+      break;
+    case "describe_stream":
+      outcome["result"] = plain(await client.describeStream(stream as string, settings));
+      break;
+    case "server_info":
+      outcome["result"] = plain(await client.serverInfo(settings));
+      break;
+    case "read_stream":
+      await read(client.readStream(stream as string, settings), vector, outcome);
+      break;
+    case "read_all":
+      await read(client.readAll({ ...settings, streams } as ReadAllOptions), vector, outcome);
+      break;
+    case "subscribe":
+      await collect(client.subscribe(settings), messageItem, vector, outcome);
+      break;
+    case "list_streams":
+      await collect(client.listStreams(settings), (summary) => ({ stream: plain(summary) }), vector, outcome);
+      break;
+    default:
+      assert.fail(`unknown operation: ${String(operation)}`);
+  }
+}
+
+async function read(events: Read, vector: Vector, outcome: Json): Promise<void> {
+  await collect(events, (event) => ({ event: plainEvent(event) }), vector, outcome);
+  if (vector.cancel === undefined) {
+    outcome["head"] = events.head;
+    outcome["more"] = events.more;
+  }
+}
+
+async function collect<T>(
+  all: AsyncIterable<T>,
+  item: (value: T) => Json,
+  vector: Vector,
+  outcome: Json,
+): Promise<void> {
+  const items: Json[] = [];
+  outcome["items"] = items;
+  for await (const value of all) {
+    items.push(item(value));
+    if (items.length === vector.cancel?.after_items) {
+      break;
+    }
+  }
+}
+
+async function outcomeOf(vector: Vector, server: ScriptedServer): Promise<Json> {
+  const outcome: Json = {};
+  const cancel = new AbortController();
+  const client = new Client(server.address, options(vector));
+  try {
+    if (vector.cancel?.after_call !== undefined) {
+      void server.waitForCalls(vector.cancel.after_call).then(() => cancel.abort());
+    }
+    await operate(client, vector, cancel.signal, outcome);
+  } catch (error) {
+    if (error instanceof StoreError) {
+      outcome["error"] = plainError(error);
+    } else if (error === cancel.signal.reason) {
+      outcome["cancelled"] = true;
+    } else {
+      throw error;
+    }
+  }
+  // The call ends before the client does.
+  await server.finish();
+  client.close();
+  return outcome;
+}
+
+for (const vector of vectors) {
+  test(vector.name, { timeout: 2 * LIMIT }, async () => {
+    const server = await ScriptedServer.start(vector.server);
+    try {
+      const outcome = await outcomeOf(vector, server);
+      assert.deepEqual(server.problems, [], `${vector.rule} ${JSON.stringify(outcome)}`);
+      for (const name of ["error", "cancelled"]) {
+        assert.equal(name in outcome, name in vector.expect, JSON.stringify(outcome));
+      }
+      assert.equal(missing(vector.expect, outcome, ""), undefined, vector.rule);
+    } finally {
+      server.close();
+    }
+  });
+}
