@@ -90,7 +90,9 @@ pub fn new_event(event: v1::NewEvent) -> Result<NewEvent, InvalidMessage> {
     })
 }
 
-fn metadata_message(metadata: &Metadata) -> Option<v1::Metadata> {
+/// Converts metadata into a message; empty metadata has none.
+#[must_use]
+pub fn metadata_message(metadata: &Metadata) -> Option<v1::Metadata> {
     if *metadata == Metadata::default() {
         return None;
     }

@@ -36,23 +36,40 @@ const MAX_TRAILER_MESSAGE: usize = 1_024;
 
 /// The reason of an error, in the `google.rpc.ErrorInfo` of its status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Reason {
+pub enum Reason {
+    /// A reader continues after a position that the log does not have.
     BeyondHead,
+    /// The store is closed.
     Closed,
+    /// The store does not meet the expectations of an append, or of document changes.
     Conflict,
+    /// The data of the store is damaged.
     Corrupt,
+    /// The user does not have a permission.
     Denied,
+    /// An event with the same id is stored already.
     EventIdReused,
+    /// The store failed.
     Failed,
+    /// The store lost its database; the outcome is not known.
     Interrupted,
+    /// The request violates a rule of the protocol or of the store.
     Invalid,
+    /// The idempotency key was used for other content.
     KeyReused,
+    /// The stream has no events.
     NotFound,
+    /// An inline projection rejected the append.
     Projection,
+    /// The store accepts no changes.
     ReadOnly,
+    /// The client must wait after too many failed attempts to authenticate.
     Throttled,
+    /// The credentials are missing or not valid.
     Unauthenticated,
+    /// The store cannot serve the request now; nothing was stored.
     Unavailable,
+    /// The store does not have the operation.
     Unsupported,
 }
 
@@ -118,7 +135,9 @@ impl Reason {
         }
     }
 
-    fn of(status: &Status) -> Option<Self> {
+    /// Returns the reason in the details of a status; `None` if there is none, or a newer one.
+    #[must_use]
+    pub fn of(status: &Status) -> Option<Self> {
         let info = status.get_details_error_info()?;
         let is_named = |reason: &Self| reason.name() == info.reason;
         let known = Self::ALL.into_iter().find(is_named);
@@ -480,13 +499,11 @@ fn transport_error(status: Status, access: RequestKind) -> StoreError {
 }
 
 /// Returns whether no connection was established, so that the server did not receive the request.
-fn was_not_sent(status: &Status) -> bool {
+#[must_use]
+pub fn was_not_sent(status: &Status) -> bool {
     let first = std::error::Error::source(status);
     let mut chain = std::iter::successors(first, |error| error.source());
-    chain.any(|error| {
-        let error = error.downcast_ref::<std::io::Error>();
-        error.is_some_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused)
-    })
+    chain.any(<dyn std::error::Error>::is::<tonic::ConnectError>)
 }
 
 fn outage(status: Status) -> Outage {
