@@ -16,7 +16,7 @@ mod sources;
 
 use module_graph::ModuleGraph;
 
-const CRATES: [&str; 16] = [
+const CRATES: [&str; 17] = [
     "framework",
     "framework/core",
     "framework/engine",
@@ -31,6 +31,7 @@ const CRATES: [&str; 16] = [
     "adapters/sqlite",
     "adapters/postgres",
     "event-store",
+    "sdks/rust",
     "spec-service",
     "tests",
 ];

@@ -365,6 +365,7 @@ fn features_page_lists_every_feature() {
         ("factum-sqlite", "adapters/sqlite"),
         ("factum-postgres", "adapters/postgres"),
         ("factum-testkit", "framework/testkit"),
+        ("factum-store-client", "sdks/rust"),
     ];
     for (name, folder) in crates {
         let manifest = read(format!("{folder}/Cargo.toml"));

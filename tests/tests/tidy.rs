@@ -63,6 +63,7 @@ fn production_sources() -> Vec<PathBuf> {
         "framework-macros/src",
         "adapters",
         "event-store",
+        "sdks/rust",
         "spec-service/src",
     ];
     let files = folders.iter().flat_map(|folder| rust_files(folder));
@@ -77,7 +78,7 @@ fn production_sources() -> Vec<PathBuf> {
 fn crate_dependencies_follow_the_layers() {
     let dependencies = workspace_dependencies();
     let framework = ["factum-core", "factum-engine", "factum-runtime"];
-    let allowed: &[(&str, &[&str])] = &[
+    let allowed: [(&str, &[&str]); 18] = [
         ("factum-macros", &[]),
         ("factum-core", &[]),
         ("factum-engine", &framework[..1]),
@@ -102,7 +103,18 @@ fn crate_dependencies_follow_the_layers() {
         ("factum-server", &["factum-core"]),
         ("factum-store-protocol", &["factum-core"]),
         ("factum-compatible-protocols", &[]),
-        ("factum-grpc", &["factum-core", "factum-store-protocol"]),
+        (
+            "factum-store-client",
+            &["factum-core", "factum-store-protocol"],
+        ),
+        (
+            "factum-grpc",
+            &[
+                "factum-core",
+                "factum-store-client",
+                "factum-store-protocol",
+            ],
+        ),
         (
             "event-store",
             &[
@@ -126,7 +138,7 @@ fn crate_dependencies_follow_the_layers() {
         ),
     ];
     for (package, allowed) in allowed {
-        for to in &dependencies[*package] {
+        for to in &dependencies[package] {
             assert!(
                 allowed.contains(&&**to),
                 "{package} must not depend on {to}"

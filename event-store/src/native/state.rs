@@ -10,8 +10,7 @@ use factum_store_protocol::v1::state_service_server::StateService;
 use futures_util::{StreamExt as _, stream};
 use tonic::{Request, Response, Status, async_trait};
 
-use super::Native;
-use crate::messages::Messages;
+use super::{Messages, Native};
 use crate::split::split;
 
 #[async_trait]

@@ -19,7 +19,6 @@ use tokio::time::{Instant, sleep_until};
 use tonic::Status;
 
 use crate::log_head::read_head;
-use crate::metrics::{Protocol, SubscriptionMetrics};
 use crate::split::split;
 use crate::stop::stopped;
 
@@ -36,7 +35,6 @@ struct Subscriber {
     last_message: Instant,
     /// Set while the client has received all stored events.
     is_caught_up: bool,
-    metrics: SubscriptionMetrics,
     stop: watch::Receiver<bool>,
 }
 
@@ -73,7 +71,6 @@ pub async fn subscribe(
         ready: VecDeque::new(),
         last_message: Instant::now(),
         is_caught_up: false,
-        metrics: SubscriptionMetrics::new(Protocol::Native, after),
         stop,
     };
     if after == head {
@@ -109,9 +106,7 @@ impl Subscriber {
     }
 
     fn add(&mut self, page: &Page, before: Position) {
-        self.metrics.advance(page.through());
         if page.more && std::mem::take(&mut self.is_caught_up) {
-            self.metrics.fell_behind();
             self.ready.push_back(Message::FellBehind(v1::FellBehind {
                 position: before.get(),
                 head: page.head.get(),

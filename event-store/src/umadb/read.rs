@@ -10,9 +10,8 @@ use futures_util::stream::empty;
 use tonic::Status;
 
 use super::error::{invalid, store_failed};
-use super::{event, query};
+use super::{Messages, event, query};
 use crate::log_head::read_head;
-use crate::messages::Messages;
 use crate::paged_read::PagedRead;
 
 pub async fn read(

@@ -9,17 +9,16 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::{Request, Response};
 use tower::{Layer, Service};
 
-use super::activity::ActiveRequest;
-use super::connection_info::ConnectionInfo;
+use super::activity::{ActiveRequest, Activity};
 
 /// The maximum size of a part of a response, in bytes.
 ///
 /// The connection holds one part for each stream that a client does not read.
 const MAX_PART: usize = 16 * 1024;
 
-/// A layer that counts requests in the activity of their connection.
+/// A layer that counts requests in the [`Activity`] of their connection.
 ///
-/// The [`ConnectionInfo`] is an extension of the request. A request ends with the last part of its response.
+/// The activity is an extension of the request. A request ends with the last part of its response.
 #[derive(Debug, Clone, Copy)]
 pub struct TrackRequestsLayer;
 
@@ -49,8 +48,7 @@ where
     }
 
     fn call(&mut self, request: Request<Q>) -> Self::Future {
-        let info = request.extensions().get::<ConnectionInfo>();
-        let active = info.map(|info| info.activity().begin());
+        let active = request.extensions().get::<Activity>().map(Activity::begin);
         let response = self.0.call(request);
         Box::pin(async move {
             let response = response.await?;
@@ -69,7 +67,7 @@ where
 
 /// A response body in parts of at most 16 KiB.
 ///
-/// Its progress is visible in the activity of the connection.
+/// Its progress is visible in the [`Activity`] of the connection.
 #[derive(Debug)]
 pub struct TrackedBody<B> {
     body: B,

@@ -1,0 +1,280 @@
+//! The call of a vector, made by the client.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use factum_store_client::{
+    AppendCall, Attempts, Client, ClientError, ClientOptions, EventData, ExpectedVersion, Metadata,
+    Position, Query, QueryItem, Tag, Version,
+};
+use futures_util::{Stream, StreamExt as _};
+use serde_json::{Map, Value, json};
+
+use crate::outcome;
+use crate::server::ScriptedServer;
+
+macro_rules! read_options {
+    ($read:expr, $call:expr) => {{
+        let mut read = $read.timeout(milliseconds(&$call["timeout_ms"]));
+        if $call["direction"] == "backward" {
+            read = read.backward();
+        }
+        if let Some(cursor) = $call["cursor"].as_u64() {
+            read = read.after(cursor);
+        }
+        if let Some(limit) = $call["limit"].as_u64() {
+            read = read.limit(limit);
+        }
+        read
+    }};
+}
+
+/// Makes the call of a vector, and returns its outcome.
+pub async fn run(vector: &Value, server: &ScriptedServer) -> Value {
+    let (call, cancel) = (vector["call"].clone(), &vector["cancel"]);
+    let client = options(&vector["client"], &call, server).open().unwrap();
+    let items = Arc::new(Mutex::new(Vec::new()));
+    let operation = tokio::spawn(operate(
+        client,
+        call,
+        cancel["after_items"].as_u64(),
+        Arc::clone(&items),
+    ));
+    if let Some(calls) = cancel["after_call"].as_u64() {
+        server.wait_for_calls(calls as usize).await;
+        operation.abort();
+    }
+    let mut outcome = match operation.await {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(error)) => json!({"error": outcome::error(&error)}),
+        Err(ended) if ended.is_cancelled() => json!({"cancelled": true}),
+        Err(ended) => panic!("{ended}"),
+    };
+    let items = std::mem::take(&mut *items.lock().unwrap());
+    if outcome["result"].is_null() {
+        outcome["items"] = Value::Array(items);
+    }
+    outcome
+}
+
+fn options(settings: &Value, call: &Value, server: &ScriptedServer) -> ClientOptions {
+    let attempts = Attempts {
+        max: Some(3),
+        first_pause: Duration::from_millis(1),
+        longest_pause: Duration::from_millis(5),
+    };
+    let mut options = ClientOptions::new(format!("factum://{}", server.address()))
+        .attempts(attempts.clone())
+        .reconnect(attempts)
+        .timeout(milliseconds(&call["timeout_ms"]));
+    if let Some(silence) = milliseconds(&settings["silence_ms"]) {
+        options = options.silence(silence);
+    }
+    let credentials = &settings["credentials"];
+    if let Some(token) = credentials["token"].as_str() {
+        options = options.token(token);
+    }
+    if let Some(user) = credentials["user"].as_str() {
+        options = options.basic(user, text(&credentials["password"]));
+    }
+    options
+}
+
+type Items = Arc<Mutex<Vec<Value>>>;
+
+async fn operate(
+    client: Client,
+    call: Value,
+    limit: Option<u64>,
+    items: Items,
+) -> Result<Value, ClientError> {
+    let stream = call["stream"].as_str().unwrap_or_default();
+    let result = match text(&call["operation"]).as_str() {
+        "append" => outcome::appended(&append(&client, &[&call], &call).await?),
+        "append_streams" => {
+            let streams: Vec<&Value> = list(&call["streams"]).collect();
+            outcome::appended(&append(&client, &streams, &call).await?)
+        }
+        "head" => json!(client.head().await?),
+        "describe_stream" => outcome::description(&client.describe_stream(stream).await?),
+        "server_info" => outcome::server(&client.server_info().await?),
+        "list_streams" => {
+            let mut list = client.list_streams();
+            if let Some(category) = call["category"].as_str() {
+                list = list.category(category);
+            }
+            if let Some(size) = call["page_size"].as_u64() {
+                list = list.page_size(size as u32);
+            }
+            take(list.start(), limit, &items, outcome::summary).await?;
+            return Ok(json!({}));
+        }
+        "subscribe" => {
+            take(subscribe(&client, &call), limit, &items, outcome::message).await?;
+            return Ok(json!({}));
+        }
+        "read_stream" => {
+            let mut read = client.read_stream(stream);
+            if call["must_exist"] == true {
+                read = read.must_exist();
+            }
+            let mut events = read_options!(read, call).start();
+            take(&mut events, limit, &items, outcome::event).await?;
+            return Ok(json!({"head": events.head(), "more": events.has_more()}));
+        }
+        "read_all" => {
+            let mut read = client.read_all();
+            if !call["query"].is_null() {
+                read = read.query(&query(&call["query"]));
+            }
+            if !call["streams"].is_null() {
+                read = read.streams(list(&call["streams"]).map(text));
+            }
+            let mut events = read_options!(read, call).start();
+            take(&mut events, limit, &items, outcome::event).await?;
+            return Ok(json!({"head": events.head(), "more": events.has_more()}));
+        }
+        other => panic!("unknown operation {other}"),
+    };
+    Ok(json!({ "result": result }))
+}
+
+/// Notes the items until the limit or the end.
+async fn take<T>(
+    mut stream: impl Stream<Item = Result<T, ClientError>> + Unpin,
+    limit: Option<u64>,
+    items: &Items,
+    plain: impl Fn(&T) -> Value,
+) -> Result<(), ClientError> {
+    while limit != Some(items.lock().unwrap().len() as u64) {
+        let Some(item) = stream.next().await else {
+            return Ok(());
+        };
+        items.lock().unwrap().push(plain(&item?));
+    }
+    Ok(())
+}
+
+async fn append(
+    client: &Client,
+    streams: &[&Value],
+    call: &Value,
+) -> Result<factum_store_client::Appended, ClientError> {
+    let add = |append: Option<AppendCall>, part: &Value| {
+        let (stream, expected) = (text(&part["stream"]), expected(&part["expected"]));
+        let events: Vec<EventData> = list(&part["events"]).map(event).collect();
+        match append {
+            None => client.append(stream, expected, events),
+            Some(append) => append.stream(stream, expected, events),
+        }
+    };
+    let parts = streams
+        .iter()
+        .fold(None, |append, part| Some(add(append, part)));
+    let mut append = parts.unwrap();
+    let condition = &call["condition"];
+    if !condition.is_null() {
+        let after = Position::new(condition["after"].as_u64().unwrap());
+        append = append.condition(&query(&condition["query"]), after);
+    }
+    for id in list(&call["required_events"]) {
+        append = append.require_event(text(id).parse().unwrap());
+    }
+    match call.get("idempotency_key") {
+        None => {}
+        Some(Value::Null) => append = append.without_key(),
+        Some(key) => append = append.idempotency_key(text(key)),
+    }
+    append.await
+}
+
+fn subscribe(client: &Client, call: &Value) -> factum_store_client::LogSubscription {
+    let mut subscribe = client.subscribe();
+    if !call["query"].is_null() {
+        subscribe = subscribe.query(&query(&call["query"]));
+    }
+    if let Some(after) = call["after"].as_u64() {
+        subscribe = subscribe.after(Position::new(after));
+    }
+    if call["live_only"] == true {
+        subscribe = subscribe.live_only();
+    }
+    if let Some(heartbeat) = milliseconds(&call["heartbeat_ms"]) {
+        subscribe = subscribe.heartbeat(heartbeat);
+    }
+    if let Some(events) = call["max_batch"].as_u64() {
+        subscribe = subscribe.max_batch(events as u32);
+    }
+    subscribe.start()
+}
+
+fn event(value: &Value) -> EventData {
+    let event_type = text(&value["event_type"]);
+    let mut event = match value["data_base64"].as_str() {
+        Some(data) => {
+            let data = STANDARD.decode(data).unwrap();
+            EventData::bytes(event_type, text(&value["content_type"]), data)
+        }
+        None => EventData::json(event_type, &value["data"]).unwrap(),
+    };
+    if let Some(id) = value["id"].as_str() {
+        event = event.id(id.parse().unwrap());
+    }
+    if let Some(version) = value["schema_version"].as_u64() {
+        event = event.schema_version(version as u32);
+    }
+    for tag in list(&value["tags"]) {
+        event = event.tag(text(tag));
+    }
+    if let Some(fields) = value["metadata"].as_object() {
+        event = event.metadata(&metadata(fields));
+    }
+    event
+}
+
+fn metadata(fields: &Map<String, Value>) -> Metadata {
+    let mut fields = fields.clone();
+    let foreign = fields.remove("foreign_base64");
+    let mut metadata: Metadata = serde_json::from_value(Value::Object(fields)).unwrap();
+    if let Some(foreign) = foreign {
+        metadata.foreign = STANDARD.decode(text(&foreign)).unwrap().into();
+    }
+    metadata
+}
+
+fn expected(value: &Value) -> ExpectedVersion {
+    match value.as_str() {
+        Some("any") => ExpectedVersion::Any,
+        Some("no_stream") => ExpectedVersion::NoStream,
+        Some("stream_exists") => ExpectedVersion::StreamExists,
+        _ => ExpectedVersion::Exact(Version::new(value.as_u64().unwrap())),
+    }
+}
+
+fn query(items: &Value) -> Query {
+    let item = |value: &Value| {
+        let tags = list(&value["tags"]).map(|tag| Tag::try_from(text(tag)).unwrap());
+        QueryItem {
+            category: value["category"].as_str().map(str::to_owned),
+            stream_prefix: value["stream_prefix"].as_str().map(str::to_owned),
+            event_types: list(&value["event_types"]).map(text).collect(),
+            tags: tags.collect(),
+        }
+    };
+    let items = list(items).map(|value| Query::from(item(value)));
+    items.reduce(Query::or).unwrap_or_default()
+}
+
+fn list(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap().to_owned()
+}
+
+fn milliseconds(value: &Value) -> Option<Duration> {
+    value.as_u64().map(Duration::from_millis)
+}
