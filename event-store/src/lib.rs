@@ -2,10 +2,17 @@
 
 pub mod access;
 pub mod backend;
+mod health;
 mod log_head;
+mod messages;
+pub mod metrics;
+mod metrics_endpoint;
 pub mod native;
 mod paged_read;
+pub mod readiness;
+pub mod routes;
 pub mod server;
+pub mod serving;
 pub mod settings;
 mod split;
 mod stop;

@@ -5,21 +5,16 @@ mod read;
 mod state;
 mod subscribe;
 
-use std::pin::Pin;
-
 use factum::store::MAX_APPEND;
 use factum_store_protocol::refusal::{for_trailers, store_status};
 use factum_store_protocol::v1::event_store_service_server::EventStoreService;
 use factum_store_protocol::{MAX_MESSAGE_BYTES, v1};
-use futures_util::Stream;
 use tokio::sync::watch;
 use tonic::{Request, Response, Status, Streaming, async_trait};
 
 use crate::access::Stores;
 use crate::log_head::read_head;
-
-/// The messages of a call that the server sends one after the other.
-type Messages<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+use crate::messages::Messages;
 
 /// The services of the native API. A clone shares the store.
 #[derive(Clone)]
@@ -39,12 +34,6 @@ impl Native {
             backend,
             stop,
         }
-    }
-
-    /// Returns the stores of the services, from which other protocols get theirs.
-    #[must_use]
-    pub fn stores(&self) -> &Stores {
-        &self.stores
     }
 }
 

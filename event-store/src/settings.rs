@@ -4,7 +4,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{Parser, value_parser};
+use factum_server::logs::LogFormat;
+use factum_server::net::ConnectionLimits;
+use factum_server::settings::{ConnectionSettings, seconds, timeout};
 
 /// The Factum event store: events over gRPC, stored in memory, SQLite or PostgreSQL.
 #[derive(Debug, Clone, Parser)]
@@ -14,17 +17,56 @@ pub struct ServerSettings {
     #[arg(long, env = "DATABASE_URL", default_value = "sqlite:events.db", value_parser = database)]
     pub store: StorePlace,
 
-    /// Listen address of the gRPC API; port 0 selects a free port.
-    #[arg(long, env = "BIND_ADDR", default_value = "127.0.0.1:50051")]
-    pub bind_addr: SocketAddr,
+    /// Listen addresses of the gRPC API, separated by commas; port 0 selects a free port.
+    #[arg(
+        long,
+        env = "BIND_ADDR",
+        default_value = "127.0.0.1:50051",
+        value_delimiter = ','
+    )]
+    pub bind_addr: Vec<SocketAddr>,
 
-    /// Grace period in seconds: after a stop signal, calls in flight can finish.
+    /// Listen address of the metrics and of HTTP health checks; without it, no metrics are collected.
+    #[arg(long, env = "METRICS_ADDR")]
+    pub metrics_addr: Option<SocketAddr>,
+
+    /// The settings of connections.
+    #[command(flatten)]
+    pub connections: ConnectionSettings,
+
+    /// Idle timeout in seconds: a connection without a call for this time is closed.
+    #[arg(long, env = "IDLE_TIMEOUT", default_value = "600", value_parser = timeout)]
+    pub idle_timeout: Duration,
+
+    /// Unread timeout in seconds: a connection with a stream that its client does not read for this time is closed.
+    #[arg(long, env = "UNREAD_TIMEOUT", default_value = "600", value_parser = timeout)]
+    pub unread_timeout: Duration,
+
+    /// Maximum number of concurrent calls of one connection; further ones wait.
+    #[arg(long, env = "MAX_CALLS", default_value_t = 1_000, value_parser = value_parser!(u32).range(1..=65_536))]
+    pub max_calls: u32,
+
+    /// Drain time in seconds: after a stop signal, health checks fail and calls are still accepted.
+    #[arg(long, env = "DRAIN", default_value = "0", value_parser = seconds)]
+    pub drain: Duration,
+
+    /// Grace period in seconds: after the drain time, calls in flight can finish.
     #[arg(long, env = "GRACE", default_value = "10", value_parser = seconds)]
     pub grace: Duration,
+
+    /// Format of the logs on standard error; `RUST_LOG` sets the log level.
+    #[arg(long, env = "LOG_FORMAT", default_value = "text")]
+    pub log_format: LogFormat,
 }
 
-/// The longest setting in seconds: one day.
-const MAX_SECONDS: u64 = 86_400;
+impl ServerSettings {
+    /// Returns the limits of the connections of each API.
+    #[must_use]
+    pub fn connection_limits(&self) -> ConnectionLimits {
+        self.connections
+            .limits(self.idle_timeout, self.unread_timeout)
+    }
+}
 
 /// The place where events are stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,14 +89,5 @@ fn database(text: &str) -> Result<StorePlace, String> {
     match text.strip_prefix("sqlite:") {
         Some(path) if !path.is_empty() => Ok(StorePlace::Sqlite(path.into())),
         _ => Err("expected `memory`, `sqlite:PATH` or `postgres://USER@HOST/DATABASE`".to_owned()),
-    }
-}
-
-fn seconds(text: &str) -> Result<Duration, String> {
-    match text.parse() {
-        Ok(seconds) if seconds <= MAX_SECONDS => Ok(Duration::from_secs(seconds)),
-        _ => Err(format!(
-            "expected a number of seconds from 0 to {MAX_SECONDS}"
-        )),
     }
 }

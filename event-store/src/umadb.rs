@@ -11,22 +11,18 @@ mod streams;
 mod subscribe;
 mod tracking;
 
-use std::pin::Pin;
 use std::sync::Arc;
 
 use factum::store::Store;
 use factum_compatible_protocols::umadb;
 use factum_compatible_protocols::umadb::dcb_server::Dcb;
-use futures_util::Stream;
 use tokio::sync::watch;
 use tonic::{Request, Response, Status, async_trait};
 
 use crate::access::Stores;
+use crate::messages::Messages;
 use crate::umadb::error::compatible;
 use crate::umadb::streams::AppendStreams;
-
-/// The messages of a call that the server sends one after the other.
-type Messages<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 /// The service of UmaDB's protocol. A clone shares the store.
 #[derive(Clone)]

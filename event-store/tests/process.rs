@@ -2,9 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::io::{BufRead as _, BufReader};
+#[allow(dead_code, reason = "shared by several tests")]
+#[path = "support/server.rs"]
+mod server;
+
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use factum_store_protocol::v1;
@@ -16,36 +18,26 @@ use tonic::transport::Channel;
 use tonic::{Code, Streaming};
 use tonic_types::StatusExt as _;
 
-/// A time limit for waits that must end.
-const LIMIT: Duration = Duration::from_secs(20);
+use server::{LIMIT, Server, any, append};
 
-struct Server {
-    child: Child,
+struct Connected {
+    _server: Server,
     client: EventStoreServiceClient<Channel>,
 }
 
-impl Server {
-    /// Starts on the file in `dir`, and waits until the server prints its address.
+impl Connected {
+    /// Starts on the file in `dir`, and connects.
     async fn start(dir: &Path) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_event-store"))
-            .current_dir(dir)
-            .env("BIND_ADDR", "127.0.0.1:0")
-            .env("RUST_LOG", "error")
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        let output = child.stdout.take().unwrap();
-        BufReader::new(output).read_line(&mut line).unwrap();
-        let url = line.trim().strip_prefix("gRPC API on ").unwrap().to_owned();
-        let client = EventStoreServiceClient::connect(url).await.unwrap();
-        Self { child, client }
+        let server = Server::start(dir);
+        Self {
+            client: server.client().await,
+            _server: server,
+        }
     }
 
     async fn append(&mut self, stream: &str, data: &str) -> u64 {
-        let append = append(stream, Some(Kind::Any(v1::Unit {})), data);
-        let appended = self.client.append(append).await.unwrap();
-        appended.into_inner().position
+        let appended = self.client.append(append(stream, any(), data)).await;
+        appended.unwrap().into_inner().position
     }
 
     async fn head(&mut self) -> u64 {
@@ -54,36 +46,11 @@ impl Server {
     }
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may have ended.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn append(stream: &str, expected: Option<Kind>, data: &str) -> v1::AppendRequest {
-    let event = v1::NewEvent {
-        event_type: "hive.weighed".to_owned(),
-        data: data.to_owned().into(),
-        ..v1::NewEvent::default()
-    };
-    let part = v1::StreamAppend {
-        stream: stream.to_owned(),
-        expected: Some(v1::ExpectedVersion { kind: expected }),
-        events: vec![event],
-    };
-    v1::AppendRequest {
-        streams: vec![part],
-        ..v1::AppendRequest::default()
-    }
-}
-
 #[tokio::test]
 async fn acknowledged_events_survive_a_killed_server() {
     let dir = tempfile::tempdir().unwrap();
     for round in 0..5 {
-        let mut server = Server::start(dir.path()).await;
+        let mut server = Connected::start(dir.path()).await;
         assert_eq!(server.head().await, round * 3);
         for number in 0..3 {
             let data = format!(r#"{{"round":{round},"number":{number}}}"#);
@@ -97,8 +64,7 @@ async fn acknowledged_events_survive_a_killed_server() {
 #[tokio::test]
 async fn invalid_requests_name_the_field_and_store_nothing() {
     let dir = tempfile::tempdir().unwrap();
-    let mut server = Server::start(dir.path()).await;
-    let any = || Some(Kind::Any(v1::Unit {}));
+    let mut server = Connected::start(dir.path()).await;
     let mut with_tag = append("hive", any(), "{}");
     with_tag.streams[0].events[0].tags = vec![String::new()];
     let mut with_id = append("hive", any(), "{}");
@@ -133,7 +99,7 @@ async fn invalid_requests_name_the_field_and_store_nothing() {
 #[tokio::test]
 async fn conflict_has_the_facts_in_its_details() {
     let dir = tempfile::tempdir().unwrap();
-    let mut server = Server::start(dir.path()).await;
+    let mut server = Connected::start(dir.path()).await;
     server.append("hive", "{}").await;
     let request = append("hive", Some(Kind::Exact(7)), "{}");
     let status = server.client.append(request).await.unwrap_err();
@@ -158,7 +124,7 @@ async fn next(messages: &mut Streaming<v1::SubscribeResponse>) -> Message {
 #[tokio::test]
 async fn subscription_replays_then_follows_and_is_never_silent() {
     let dir = tempfile::tempdir().unwrap();
-    let mut server = Server::start(dir.path()).await;
+    let mut server = Connected::start(dir.path()).await;
     for number in 0..5 {
         server.append("hive", &number.to_string()).await;
     }

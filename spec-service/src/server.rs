@@ -34,7 +34,8 @@ pub async fn run(settings: Settings) -> Result<()> {
     let grpc = listen("gRPC", settings.grpc_addr).await?;
     let (stopping, about_to_stop) = watch::channel(false);
     let (stop, stopped) = watch::channel(false);
-    let limits = settings.connections.limits();
+    let connections = &settings.connections;
+    let limits = connections.limits(settings.idle_timeout, connections.send_timeout);
     let api = Api {
         specs: wired.specs.clone(),
         max_content: settings.max_content_bytes,

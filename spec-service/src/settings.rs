@@ -46,6 +46,10 @@ pub struct Settings {
     #[command(flatten)]
     pub connections: ConnectionSettings,
 
+    /// Idle timeout in seconds: a connection without a request for this time is closed.
+    #[arg(long, env = "IDLE_TIMEOUT", default_value = "75", value_parser = timeout)]
+    pub idle_timeout: Duration,
+
     /// Maximum number of gRPC streams of changes; further ones are rejected.
     #[arg(long, env = "MAX_STREAMS", default_value_t = 256, value_parser = count)]
     pub max_streams: usize,

@@ -168,7 +168,7 @@ async fn client_that_never_reads_is_closed() {
     let mut grpc = watch_without_reading(&server).await;
     let closed = timeout(LONG, async { while grpc.next().await.is_some() {} });
     closed.await.expect("the server closes the connection");
-    wait_for_metric(&server, "grpc", "send_timeout", 1).await;
+    wait_for_metric(&server, "grpc", "unread_timeout", 1).await;
 }
 
 #[tokio::test]

@@ -10,8 +10,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use event_store::access::Stores;
-use event_store::native::Native;
 use event_store::server;
+use event_store::serving::Serving;
 use factum::store::Store;
 use factum_grpc::GrpcStore;
 use tokio::net::TcpListener;
@@ -31,9 +31,9 @@ impl Server {
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = watch::channel(false);
         let stores = Stores::unprotected(Arc::new(store));
-        let native = Native::new(stores, "test", stopped.clone());
+        let serving = Serving::new(stores, "test", stopped);
         let task = tokio::spawn(async move {
-            server::serve(listener, native, stopped).await.unwrap();
+            server::serve(vec![listener], serving).await.unwrap();
         });
         Self {
             address,

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use factum_core::append::{Append, AppendError, Appended, IdempotencyKey, InvalidAppend};
 use factum_core::document::MemoryDocuments;
 use factum_core::error::StoreError;
+use factum_core::metrics::{Stopwatch, StoreMetrics};
 use factum_core::position::Position;
 use factum_core::read::{Page, Read};
 use factum_core::snapshot::Snapshot;
@@ -30,6 +31,7 @@ struct Shared {
     snapshots: RwLock<HashMap<StreamId, Snapshot>>,
     documents: MemoryDocuments,
     head: watch::Sender<Position>,
+    metrics: StoreMetrics,
 }
 
 impl MemoryStore {
@@ -41,6 +43,7 @@ impl MemoryStore {
             snapshots: RwLock::default(),
             documents: MemoryDocuments::new(),
             head: watch::Sender::new(Position::ZERO),
+            metrics: StoreMetrics::new("memory"),
         }))
     }
 
@@ -94,7 +97,9 @@ impl EventStore for MemoryStore {
 
     async fn read(&self, read: Read) -> Result<Page, StoreError> {
         read.check()?;
-        Ok(self.log().read(&read))
+        let page = self.log().read(&read);
+        self.0.metrics.record_page(&page);
+        Ok(page)
     }
 
     async fn find(&self, key: &IdempotencyKey) -> Result<Option<Appended>, AppendError> {
@@ -111,6 +116,13 @@ impl MemoryStore {
     /// Stores `append` with the time `now`, or that of the newest event if it is later.
     fn append_at(&self, append: Append, now: Timestamp) -> Result<Appended, AppendError> {
         append.check()?;
+        let started = Stopwatch::start();
+        let result = self.append_checked(append, now);
+        self.0.metrics.record_commit([&result], started);
+        result
+    }
+
+    fn append_checked(&self, append: Append, now: Timestamp) -> Result<Appended, AppendError> {
         let mut log = self.0.log.write().unwrap_or_else(PoisonError::into_inner);
         let appended = log.append(append, &self.0.documents, now)?;
         // Under the lock, so that receivers see the head advance in order.

@@ -10,7 +10,8 @@ use factum_store_protocol::v1::state_service_server::StateService;
 use futures_util::{StreamExt as _, stream};
 use tonic::{Request, Response, Status, async_trait};
 
-use super::{Messages, Native};
+use super::Native;
+use crate::messages::Messages;
 use crate::split::split;
 
 #[async_trait]

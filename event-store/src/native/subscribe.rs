@@ -19,6 +19,7 @@ use tokio::time::{Instant, sleep_until};
 use tonic::Status;
 
 use crate::log_head::read_head;
+use crate::metrics::{Protocol, SubscriptionMetrics};
 use crate::split::split;
 use crate::stop::stopped;
 
@@ -35,6 +36,7 @@ struct Subscriber {
     last_message: Instant,
     /// Set while the client has received all stored events.
     is_caught_up: bool,
+    metrics: SubscriptionMetrics,
     stop: watch::Receiver<bool>,
 }
 
@@ -71,6 +73,7 @@ pub async fn subscribe(
         ready: VecDeque::new(),
         last_message: Instant::now(),
         is_caught_up: false,
+        metrics: SubscriptionMetrics::new(Protocol::Native, after),
         stop,
     };
     if after == head {
@@ -106,7 +109,9 @@ impl Subscriber {
     }
 
     fn add(&mut self, page: &Page, before: Position) {
+        self.metrics.advance(page.through());
         if page.more && std::mem::take(&mut self.is_caught_up) {
+            self.metrics.fell_behind();
             self.ready.push_back(Message::FellBehind(v1::FellBehind {
                 position: before.get(),
                 head: page.head.get(),

@@ -10,8 +10,9 @@ use futures_util::stream::empty;
 use tonic::Status;
 
 use super::error::{invalid, store_failed};
-use super::{Messages, event, query};
+use super::{event, query};
 use crate::log_head::read_head;
+use crate::messages::Messages;
 use crate::paged_read::PagedRead;
 
 pub async fn read(

@@ -13,7 +13,9 @@ use tonic::Status;
 
 use super::error::store_failed;
 use super::read::batch_size;
-use super::{Messages, event, query};
+use super::{event, query};
+use crate::messages::Messages;
+use crate::metrics::{Protocol, SubscriptionMetrics};
 use crate::split::split;
 use crate::stop::stopped;
 
@@ -22,6 +24,7 @@ struct Subscriber {
     subscription: Subscription,
     batch_size: usize,
     ready: VecDeque<Vec<umadb::SequencedEvent>>,
+    metrics: SubscriptionMetrics,
     stop: watch::Receiver<bool>,
 }
 
@@ -40,6 +43,7 @@ pub fn subscribe(
         subscription: Subscription::new(store, query, after),
         batch_size: batch_size(request.batch_size),
         ready: VecDeque::new(),
+        metrics: SubscriptionMetrics::new(Protocol::Umadb, after),
         stop,
     };
     Box::pin(try_unfold(subscriber, |mut subscriber| async move {
@@ -60,6 +64,7 @@ impl Subscriber {
                 status = stopped(&mut self.stop) => return Err(status),
             };
             let page = page.map_err(|error| store_failed(&error))?;
+            self.metrics.advance(page.through());
             let parts = split(page.events, self.batch_size, RecordedEvent::size);
             let parts = parts.into_iter();
             self.ready = parts

@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 use http_body::{Body, Frame, SizeHint};
 use metrics::SharedString;
 use prost::{DecodeError, Message as _};
-use prost_types::FileDescriptorSet;
+use prost_types::{FileDescriptorSet, ServiceDescriptorProto};
 use tonic::Code;
 use tonic::codegen::http::{HeaderMap, Request, Response};
 use tower::{Layer, Service};
@@ -30,19 +30,37 @@ impl CallMetricsLayer {
     /// Returns an error if a descriptor is not valid.
     pub fn new(descriptors: &[&[u8]]) -> Result<Self, DecodeError> {
         let mut methods = HashSet::new();
-        for descriptor in descriptors {
-            for file in FileDescriptorSet::decode(*descriptor)?.file {
-                let package = file.package().to_owned();
-                for service in file.service {
-                    let name = service.name();
-                    let paths = service.method.iter();
-                    let paths = paths.map(|method| format!("/{package}.{name}/{}", method.name()));
-                    methods.extend(paths.map(Arc::from));
-                }
-            }
-        }
+        for_each_service(descriptors, |name, service| {
+            let methods_of = service.method.iter();
+            let paths = methods_of.map(|method| format!("/{name}/{}", method.name()));
+            methods.extend(paths.map(Arc::from));
+        })?;
         Ok(Self(Arc::new(methods)))
     }
+}
+
+/// Returns the names of the services that the encoded `FileDescriptorSet`s describe.
+///
+/// # Errors
+/// Returns an error if a descriptor is not valid.
+pub fn service_names(descriptors: &[&[u8]]) -> Result<Vec<String>, DecodeError> {
+    let mut names = Vec::new();
+    for_each_service(descriptors, |name, _| names.push(name))?;
+    Ok(names)
+}
+
+fn for_each_service(
+    descriptors: &[&[u8]],
+    mut each: impl FnMut(String, &ServiceDescriptorProto),
+) -> Result<(), DecodeError> {
+    for descriptor in descriptors {
+        for file in FileDescriptorSet::decode(*descriptor)?.file {
+            for service in &file.service {
+                each(format!("{}.{}", file.package(), service.name()), service);
+            }
+        }
+    }
+    Ok(())
 }
 
 impl<S> Layer<S> for CallMetricsLayer {

@@ -52,10 +52,10 @@ pub async fn serve<S, B, I>(
             connection = incoming.accept() => connection,
             _ = stop.wait_for(|stop| *stop) => break,
         };
-        let activity = connection.activity().clone();
+        let info = connection.info().clone();
         let service = service.clone();
         let handle = hyper::service::service_fn(move |mut request: Request<RequestBody>| {
-            request.extensions_mut().insert(activity.clone());
+            request.extensions_mut().insert(info.clone());
             service.clone().call(request)
         });
         let io = TokioIo::new(wrap(connection));

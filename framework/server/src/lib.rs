@@ -4,12 +4,14 @@
 //! [`Incoming`](net::Incoming), and adds [`TrackRequestsLayer`](net::TrackRequestsLayer) to its services. After
 //! [`shutdown_signal`](shutdown::shutdown_signal), it waits for calls in flight with [`finish`](shutdown::finish).
 
+pub mod call_log;
 pub mod call_metrics;
 pub mod http;
 pub mod listen;
 pub mod logs;
 pub mod metrics;
 pub mod net;
+pub mod panic;
 pub mod settings;
 pub mod shutdown;
 pub mod trace;

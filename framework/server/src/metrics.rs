@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use factum_core::metrics::{Metric, MetricKind};
-use metrics::{SharedString, Unit};
+use metrics::{Counter, SharedString, Unit};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 /// The content type of the Prometheus text format.
@@ -51,11 +51,26 @@ pub const CLOSED_CONNECTIONS: Metric = Metric {
     kind: MetricKind::Counter,
     unit: "connections",
     labels: &["api", "limit"],
-    meaning: "Connections closed because the client exceeded a limit; `limit` is `head_timeout`, `idle_timeout`, `send_timeout` or `stop`",
+    meaning: "Connections closed because the client exceeded a limit; `limit` is `head_timeout`, `idle_timeout`, `send_timeout`, `unread_timeout` or `stop`",
+};
+
+/// The number of bytes on connections.
+pub const CONNECTION_BYTES: Metric = Metric {
+    name: "connection_bytes_total",
+    kind: MetricKind::Counter,
+    unit: "bytes",
+    labels: &["api", "direction"],
+    meaning: "Bytes `received` from clients and `sent` to them, without the overhead of TLS",
 };
 
 /// All metrics of this crate.
-pub const SERVER_METRICS: &[Metric] = &[GRPC_CALLS, GRPC_DURATION, CONNECTIONS, CLOSED_CONNECTIONS];
+pub const SERVER_METRICS: &[Metric] = &[
+    GRPC_CALLS,
+    GRPC_DURATION,
+    CONNECTIONS,
+    CLOSED_CONNECTIONS,
+    CONNECTION_BYTES,
+];
 
 /// An exporter of all metrics of this process, in the text format of Prometheus.
 #[derive(Clone, Debug)]
@@ -110,6 +125,7 @@ fn describe(metric: &Metric) {
     let Metric { name, meaning, .. } = *metric;
     let unit = match metric.unit {
         "seconds" => Unit::Seconds,
+        "bytes" => Unit::Bytes,
         _ => Unit::Count,
     };
     match metric.kind {
@@ -126,32 +142,52 @@ pub fn record_call(method: &SharedString, code: String, started: Instant) {
     metrics::histogram!(GRPC_DURATION.name, "method" => method).record(started.elapsed());
 }
 
-/// Counts a connection that the server closed because of `limit`.
-pub fn record_closed_connection(api: &'static str, limit: &'static str) {
-    metrics::counter!(CLOSED_CONNECTIONS.name, "api" => api, "limit" => limit).increment(1);
+/// The metrics of one connection, which is counted as open until this is dropped.
+#[derive(Debug)]
+pub struct ConnectionMetrics {
+    api: &'static str,
+    received: Counter,
+    sent: Counter,
 }
 
-/// A connection that is counted as open until it is dropped.
-#[derive(Debug)]
-pub struct ConnectionGauge(&'static str);
-
-impl ConnectionGauge {
+impl ConnectionMetrics {
     /// Counts a connection to `api` as open.
     #[must_use]
     pub fn new(api: &'static str) -> Self {
         metrics::gauge!(CONNECTIONS.name, "api" => api).increment(1.0);
-        Self(api)
+        let bytes = |direction: &'static str| metrics::counter!(CONNECTION_BYTES.name, "api" => api, "direction" => direction);
+        Self {
+            api,
+            received: bytes("received"),
+            sent: bytes("sent"),
+        }
     }
 
     /// Returns the label of the API.
     #[must_use]
     pub fn api(&self) -> &'static str {
-        self.0
+        self.api
+    }
+
+    /// Counts received bytes.
+    pub fn record_received(&self, bytes: usize) {
+        self.received.increment(bytes as u64);
+    }
+
+    /// Counts sent bytes.
+    pub fn record_sent(&self, bytes: usize) {
+        self.sent.increment(bytes as u64);
+    }
+
+    /// Counts that the server closed the connection because of `limit`.
+    pub fn record_closed(&self, limit: &'static str) {
+        metrics::counter!(CLOSED_CONNECTIONS.name, "api" => self.api, "limit" => limit)
+            .increment(1);
     }
 }
 
-impl Drop for ConnectionGauge {
+impl Drop for ConnectionMetrics {
     fn drop(&mut self) {
-        metrics::gauge!(CONNECTIONS.name, "api" => self.0).decrement(1.0);
+        metrics::gauge!(CONNECTIONS.name, "api" => self.api).decrement(1.0);
     }
 }

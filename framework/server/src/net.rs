@@ -7,6 +7,7 @@ use std::time::Duration;
 
 mod activity;
 mod connection;
+mod connection_info;
 mod incoming;
 mod limits;
 mod track_requests;
@@ -19,6 +20,7 @@ pub const MAX_STREAMS: u32 = 100;
 
 pub use activity::Activity;
 pub use connection::Connection;
+pub use connection_info::ConnectionInfo;
 pub use incoming::Incoming;
 pub use limits::ConnectionLimits;
 pub use track_requests::{TrackRequestsLayer, TrackedBody};

@@ -23,24 +23,21 @@ pub struct ConnectionSettings {
     #[arg(long, env = "HEAD_TIMEOUT", default_value = "10", value_parser = timeout)]
     pub head_timeout: Duration,
 
-    /// Idle timeout in seconds: a connection without a request for this time is closed.
-    #[arg(long, env = "IDLE_TIMEOUT", default_value = "75", value_parser = timeout)]
-    pub idle_timeout: Duration,
-
     /// Send timeout in seconds: a connection whose client does not receive for this time is closed.
     #[arg(long, env = "SEND_TIMEOUT", default_value = "30", value_parser = timeout)]
     pub send_timeout: Duration,
 }
 
 impl ConnectionSettings {
-    /// Returns the limits of the connections of each API.
+    /// Returns the limits of the connections of each API, with the timeouts that each server has for itself.
     #[must_use]
-    pub fn limits(&self) -> ConnectionLimits {
+    pub fn limits(&self, idle_timeout: Duration, unread_timeout: Duration) -> ConnectionLimits {
         ConnectionLimits {
             max_connections: self.max_connections,
             head_timeout: self.head_timeout,
-            idle_timeout: self.idle_timeout,
+            idle_timeout,
             send_timeout: self.send_timeout,
+            unread_timeout,
         }
     }
 }

@@ -29,7 +29,7 @@ pub struct ParseErrorBodies {
 impl ParseErrorBodies {
     pub fn new(connection: Connection) -> Self {
         Self {
-            activity: connection.activity().clone(),
+            activity: connection.info().activity().clone(),
             connection,
             answered: 0,
             response: Bytes::new(),

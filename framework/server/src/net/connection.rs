@@ -12,9 +12,9 @@ use tokio::time::{Instant, Sleep, sleep};
 use tonic::transport::server::Connected;
 use tracing::debug;
 
-use super::activity::Activity;
+use super::connection_info::ConnectionInfo;
 use super::limits::ConnectionLimits;
-use crate::metrics::{ConnectionGauge, record_closed_connection};
+use crate::metrics::ConnectionMetrics;
 
 /// The start of the preface that a client of HTTP/2 sends (RFC 9113, 3.4).
 const PREFACE_START: [u8; 3] = *b"PRI";
@@ -32,7 +32,7 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(1);
 pub struct Connection {
     socket: TcpStream,
     limits: ConnectionLimits,
-    activity: Activity,
+    info: ConnectionInfo,
     stop: watch::Receiver<bool>,
     stop_seen: Option<Instant>,
     received: usize,
@@ -42,7 +42,7 @@ pub struct Connection {
     /// The time since which the socket does not accept all data.
     blocked_since: Option<Instant>,
     check: Pin<Box<Sleep>>,
-    open: ConnectionGauge,
+    metrics: ConnectionMetrics,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -52,6 +52,7 @@ impl Connection {
     pub fn new(
         api: &'static str,
         socket: TcpStream,
+        info: ConnectionInfo,
         limits: ConnectionLimits,
         stop: watch::Receiver<bool>,
         permit: OwnedSemaphorePermit,
@@ -59,7 +60,7 @@ impl Connection {
         Self {
             socket,
             limits,
-            activity: Activity::new(),
+            info,
             stop,
             stop_seen: None,
             received: 0,
@@ -67,15 +68,15 @@ impl Connection {
             head_since: None,
             blocked_since: None,
             check: Box::pin(sleep(interval(&limits))),
-            open: ConnectionGauge::new(api),
+            metrics: ConnectionMetrics::new(api),
             _permit: permit,
         }
     }
 
-    /// Returns the requests of this connection.
+    /// Returns the facts that the requests of this connection have as an extension.
     #[must_use]
-    pub fn activity(&self) -> &Activity {
-        &self.activity
+    pub fn info(&self) -> &ConnectionInfo {
+        &self.info
     }
 
     /// Checks the limits periodically. Fails if the client exceeds one.
@@ -83,8 +84,9 @@ impl Connection {
         while self.check.as_mut().poll(context).is_ready() {
             let now = Instant::now();
             if let Some(limit) = self.exceeded(now) {
-                debug!(api = self.open.api(), limit, "connection closed");
-                record_closed_connection(self.open.api(), limit);
+                let (api, peer) = (self.metrics.api(), self.info.peer());
+                debug!(api, %peer, limit, "connection closed");
+                self.metrics.record_closed(limit);
                 return Err(io::Error::new(io::ErrorKind::TimedOut, limit));
             }
             let next = now + interval(&self.limits);
@@ -103,12 +105,21 @@ impl Connection {
             Some(_) => self.limits.send_timeout.min(STOP_TIMEOUT),
             None => self.limits.send_timeout,
         };
-        if over(self.blocked_since, send_timeout)
-            || over(self.activity.unsent_since(), send_timeout)
-        {
+        if over(self.blocked_since, send_timeout) {
             return Some("send_timeout");
         }
-        let idle_since = self.activity.idle_since()?;
+        let unread_timeout = match self.stop_seen {
+            Some(_) => self.limits.unread_timeout.min(STOP_TIMEOUT),
+            None => self.limits.unread_timeout,
+        };
+        let unread_since = match self.blocked_since {
+            Some(_) => None,
+            None => self.info.activity().unsent_since(),
+        };
+        if over(unread_since, unread_timeout) {
+            return Some("unread_timeout");
+        }
+        let idle_since = self.info.activity().idle_since()?;
         // A head is complete when its request begins, so an older time belongs to a request that has ended.
         let head_since = self.head_since.filter(|since| *since > idle_since);
         if over(head_since, self.limits.head_timeout) && !self.has_preface() {
@@ -133,7 +144,8 @@ impl Connection {
         let missing = self.first_bytes.iter_mut().skip(self.received);
         missing.zip(bytes).for_each(|(first, byte)| *first = *byte);
         self.received = self.received.saturating_add(bytes.len());
-        let Some(idle_since) = self.activity.idle_since() else {
+        self.metrics.record_received(bytes.len());
+        let Some(idle_since) = self.info.activity().idle_since() else {
             return;
         };
         if self.head_since.is_none_or(|since| since <= idle_since) {
@@ -142,6 +154,9 @@ impl Connection {
     }
 
     fn record_write(&mut self, written: &Poll<io::Result<usize>>, offered: usize) {
+        if let Poll::Ready(Ok(count)) = written {
+            self.metrics.record_sent(*count);
+        }
         match written {
             Poll::Ready(Ok(count)) if *count == offered => self.blocked_since = None,
             Poll::Ready(Err(_)) => {}
@@ -157,7 +172,8 @@ fn interval(limits: &ConnectionLimits) -> Duration {
     let shortest = limits
         .head_timeout
         .min(limits.idle_timeout)
-        .min(limits.send_timeout);
+        .min(limits.send_timeout)
+        .min(limits.unread_timeout);
     (shortest / 4).clamp(Duration::from_millis(10), Duration::from_millis(500))
 }
 
@@ -213,9 +229,9 @@ impl AsyncWrite for Connection {
 }
 
 impl Connected for Connection {
-    type ConnectInfo = Activity;
+    type ConnectInfo = ConnectionInfo;
 
-    fn connect_info(&self) -> Activity {
-        self.activity.clone()
+    fn connect_info(&self) -> ConnectionInfo {
+        self.info.clone()
     }
 }

@@ -1,6 +1,7 @@
 //! [`Incoming`]: the accepted connections of one API.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tracing::{debug, error, warn};
 
 use super::connection::Connection;
+use super::connection_info::ConnectionInfo;
 use super::limits::ConnectionLimits;
 
 /// The pause after a failed accept, for example because no file descriptor is left.
@@ -56,7 +58,7 @@ impl Incoming {
         loop {
             let permit = self.permit().await;
             match self.listener.accept().await {
-                Ok((socket, _)) => return self.open(socket, permit),
+                Ok((socket, peer)) => return self.open(socket, peer, permit),
                 // The client closed the connection before it was accepted.
                 Err(error) if is_connection_error(&error) => {}
                 Err(error) => {
@@ -91,12 +93,19 @@ impl Incoming {
         permit.expect("the semaphore is never closed")
     }
 
-    fn open(&self, socket: TcpStream, permit: OwnedSemaphorePermit) -> Connection {
+    fn open(
+        &self,
+        socket: TcpStream,
+        peer: SocketAddr,
+        permit: OwnedSemaphorePermit,
+    ) -> Connection {
         // A response can follow another small segment, which the client acknowledges with a delay.
         if let Err(error) = socket.set_nodelay(true) {
             debug!(api = self.api, %error, "cannot set TCP_NODELAY on a connection");
         }
-        Connection::new(self.api, socket, self.limits, self.stop.clone(), permit)
+        let info = ConnectionInfo::new(peer);
+        let stop = self.stop.clone();
+        Connection::new(self.api, socket, info, self.limits, stop, permit)
     }
 }
 

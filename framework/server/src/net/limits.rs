@@ -11,8 +11,12 @@ pub struct ConnectionLimits {
     pub head_timeout: Duration,
     /// The maximum time without a request.
     pub idle_timeout: Duration,
-    /// The maximum time in which a client must receive the data that is ready for it.
+    /// The maximum time for which the socket of a client may accept no data.
     pub send_timeout: Duration,
+    /// The maximum time without a further part of a response, while the socket accepts data.
+    ///
+    /// A client of HTTP/2 can read other responses in this time.
+    pub unread_timeout: Duration,
 }
 
 impl Default for ConnectionLimits {
@@ -22,6 +26,7 @@ impl Default for ConnectionLimits {
             head_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(75),
             send_timeout: Duration::from_secs(30),
+            unread_timeout: Duration::from_secs(30),
         }
     }
 }

@@ -9,16 +9,17 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::{Request, Response};
 use tower::{Layer, Service};
 
-use super::activity::{ActiveRequest, Activity};
+use super::activity::ActiveRequest;
+use super::connection_info::ConnectionInfo;
 
 /// The maximum size of a part of a response, in bytes.
 ///
 /// The connection holds one part for each stream that a client does not read.
 const MAX_PART: usize = 16 * 1024;
 
-/// A layer that counts requests in the [`Activity`] of their connection.
+/// A layer that counts requests in the activity of their connection.
 ///
-/// The activity is an extension of the request. A request ends with the last part of its response.
+/// The [`ConnectionInfo`] is an extension of the request. A request ends with the last part of its response.
 #[derive(Debug, Clone, Copy)]
 pub struct TrackRequestsLayer;
 
@@ -48,7 +49,8 @@ where
     }
 
     fn call(&mut self, request: Request<Q>) -> Self::Future {
-        let active = request.extensions().get::<Activity>().map(Activity::begin);
+        let info = request.extensions().get::<ConnectionInfo>();
+        let active = info.map(|info| info.activity().begin());
         let response = self.0.call(request);
         Box::pin(async move {
             let response = response.await?;
@@ -67,7 +69,7 @@ where
 
 /// A response body in parts of at most 16 KiB.
 ///
-/// Its progress is visible in the [`Activity`] of the connection.
+/// Its progress is visible in the activity of the connection.
 #[derive(Debug)]
 pub struct TrackedBody<B> {
     body: B,
