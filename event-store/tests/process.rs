@@ -66,15 +66,18 @@ async fn invalid_requests_name_the_field_and_store_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let mut server = Connected::start(dir.path()).await;
     let mut with_tag = append("hive", any(), "{}");
-    with_tag.streams[0].events[0].tags = vec![String::new()];
+    with_tag.events[0].tags = vec![String::new()];
     let mut with_id = append("hive", any(), "{}");
-    with_id.streams[0].events[0].id = "7".to_owned();
+    with_id.events[0].id = "7".to_owned();
+    let mut of_other_stream = append("hive", any(), "{}");
+    of_other_stream.events[0].stream = 1;
     for (request, field) in [
         (append("hive", None, "{}"), "streams[0].expected"),
         (append("", any(), "{}"), "streams[0].stream"),
         (append("hi\u{7}ve", any(), "{}"), "streams[0].stream"),
-        (with_tag, "streams[0].events[0].tags[0]"),
-        (with_id, "streams[0].events[0].id"),
+        (of_other_stream, "events[0].stream"),
+        (with_tag, "events[0].tags[0]"),
+        (with_id, "events[0].id"),
     ] {
         let status = server.client.append(request).await.unwrap_err();
         assert_eq!(status.code(), Code::InvalidArgument, "{status}");

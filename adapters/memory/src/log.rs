@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 
 use factum_core::append::{
-    Append, AppendCondition, AppendError, Appended, Conflict, EventIdRun, IdempotencyKey,
-    StreamAppend, Violation,
+    Append, AppendCondition, AppendError, AppendEvent, Appended, Conflict, EventIdRun,
+    IdempotencyKey, Violation,
 };
 use factum_core::document::MemoryDocuments;
 use factum_core::position::{Position, Version};
@@ -68,8 +68,9 @@ impl Log {
             let position = self.head().plus(run.index as u64 + 1);
             self.id_runs.add(run.first, position);
         }
-        let appended = self.store(append.streams, now);
-        if let Some(key) = append.key {
+        let key = append.key.take();
+        let appended = self.store(append, now);
+        if let Some(key) = key {
             self.first_results
                 .insert(key.key, (key.fingerprint, appended.clone()));
         }
@@ -133,38 +134,41 @@ impl Log {
         Version::new(self.streams.get(stream).map_or(0, Vec::len) as u64)
     }
 
-    fn store(&mut self, streams: Vec<StreamAppend>, now: Timestamp) -> Appended {
+    fn store(&mut self, append: Append, now: Timestamp) -> Appended {
         let last = self.events.last().map(|event| event.recorded_at);
         let recorded_at = last.map_or(now, |last| last.max(now));
-        let len_before = self.events.len();
-        let mut versions = Vec::with_capacity(streams.len());
-        for part in streams.into_iter().filter(|part| !part.events.is_empty()) {
-            let positions = self.streams.entry(part.stream.clone()).or_default();
-            for event in part.events {
-                let position = self.events.len() as u64 + 1;
-                positions.push(position);
-                for tag in &event.tags {
-                    let tagged = self.tags.entry(tag.clone()).or_default();
-                    if tagged.last() != Some(&position) {
-                        tagged.push(position);
-                    }
+        let count = append.count() as u64;
+        let written = append.written_streams();
+        for AppendEvent { stream, event } in append.events {
+            let stream = &append.streams[stream].stream;
+            let position = self.events.len() as u64 + 1;
+            for tag in &event.tags {
+                let tagged = self.tags.entry(tag.clone()).or_default();
+                if tagged.last() != Some(&position) {
+                    tagged.push(position);
                 }
-                let version = Version::new(positions.len() as u64);
-                let assigned = Assigned {
-                    position: Position::new(position),
-                    version,
-                    recorded_at,
-                };
-                self.events
-                    .push(RecordedEvent::new(event, part.stream.clone(), assigned));
             }
-            versions.push((part.stream, Version::new(positions.len() as u64)));
+            let positions = match self.streams.get_mut(stream) {
+                Some(positions) => positions,
+                None => self.streams.entry(stream.clone()).or_default(),
+            };
+            positions.push(position);
+            let assigned = Assigned {
+                position: Position::new(position),
+                version: Version::new(positions.len() as u64),
+                recorded_at,
+            };
+            self.events
+                .push(RecordedEvent::new(event, stream.clone(), assigned));
         }
-        let count = (self.events.len() - len_before) as u64;
+        let versions = written.into_iter().map(|index| {
+            let stream = &append.streams[index].stream;
+            (stream.clone(), self.version(stream))
+        });
         Appended {
             position: self.head(),
             count,
-            versions,
+            versions: versions.collect(),
             recorded_at,
             repeated: false,
         }

@@ -55,9 +55,12 @@ finds! {
     append: expected_version_is_checked_per_stream, IgnoresExpectedVersions;
     append: append_without_events_only_checks_versions, IgnoresExpectedVersions;
     append: stream_without_events_only_checks_its_version, ChecksOnlyWrittenStreams;
+    append: mixed_append_keeps_the_order_of_its_events, GroupsEventsByStream;
+    append: concurrent_mixed_appends_keep_their_order, GroupsEventsByStream;
     streams: stream_list_pages_in_order_of_ids, ListsIgnoreCategories;
     streams: streams_and_tags_may_have_any_name, CategoriesNeedDash;
     streams: import_keeps_original_times, ImportsIgnoreTimes;
+    streams: import_keeps_the_order_of_mixed_events, GroupsEventsByStream;
     bounds: invalid_appends_are_rejected, AcceptsInvalid;
     bounds: invalid_reads_are_rejected, AcceptsInvalid;
     bounds: pages_end_at_a_number_of_bytes, ReturnsWholePages;

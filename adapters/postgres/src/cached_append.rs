@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use factum_core::append::{Append, AppendCondition, Appended, Conflict, StreamAppend, Violation};
+use factum_core::append::{Append, AppendCondition, AppendEvent, Appended, Conflict, Violation};
 use factum_core::position::{Position, Version};
 use factum_core::stream_id::StreamId;
 use factum_core::timestamp::Timestamp;
@@ -28,7 +28,7 @@ pub struct WriteBatch<'a> {
     streams: HashMap<&'a StreamId, StreamState>,
     keys: HashSet<&'a str>,
     documents: DocumentConflicts<'a>,
-    accepted: Vec<&'a StreamAppend>,
+    accepted: Vec<&'a Append>,
     rows: NewRows,
 }
 
@@ -115,9 +115,9 @@ impl<'a> WriteBatch<'a> {
 
     /// Returns the newest event of this batch that matches `condition`.
     fn newest_match(&self, condition: &AppendCondition) -> Option<Position> {
-        let events = self.accepted.iter().rev().flat_map(|part| {
-            let events = part.events.iter().rev();
-            events.map(|event| (&part.stream, event))
+        let events = self.accepted.iter().rev().flat_map(|append| {
+            let events = append.events.iter().rev();
+            events.map(|event| (append.stream_of(event), &event.event))
         });
         let newer = events.take_while(|(stream, event)| {
             let query = &condition.query;
@@ -131,38 +131,38 @@ impl<'a> WriteBatch<'a> {
     /// Adds the rows of an append without violations; the time of the result is set by the insert.
     fn accept(&mut self, append: &'a Append) -> Result<Appended, BackendError> {
         let head_before = self.head;
-        let mut versions = Vec::with_capacity(append.streams.len());
-        for part in append.streams.iter().filter(|part| !part.events.is_empty()) {
-            let stream = self
-                .streams
-                .entry(&part.stream)
-                .or_insert(StreamState::ABSENT);
-            let first = self.head.plus(1).get() as i64;
-            let key = *stream.key.get_or_insert_with(|| {
-                self.rows.stream_keys.push(first);
-                self.rows.stream_ids.push(part.stream.to_string());
-                first
+        for AppendEvent { stream, event } in &append.events {
+            let id = &append.streams[*stream].stream;
+            self.head = self.head.plus(1);
+            let position = self.head.get() as i64;
+            let state = self.streams.entry(id).or_insert(StreamState::ABSENT);
+            let key = *state.key.get_or_insert_with(|| {
+                self.rows.stream_keys.push(position);
+                self.rows.stream_ids.push(id.to_string());
+                position
             });
-            for event in &part.events {
-                self.head = self.head.plus(1);
-                stream.version += 1;
-                stream.last_event = Some(event.id);
-                self.rows.event_streams.push(key);
-                self.rows.versions.push(stream.version as i64);
-                self.rows.events.add(event)?;
-                let tags: HashSet<&str> = event
-                    .tags
-                    .iter()
-                    .map(factum_core::tag::Tag::as_str)
-                    .collect();
-                for tag in tags {
-                    self.rows.tags.push(tag.to_owned());
-                    self.rows.tag_positions.push(self.head.get() as i64);
-                }
+            state.version += 1;
+            state.last_event = Some(event.id);
+            self.rows.event_streams.push(key);
+            self.rows.versions.push(state.version as i64);
+            self.rows.events.add(event)?;
+            let tags: HashSet<&str> = event
+                .tags
+                .iter()
+                .map(factum_core::tag::Tag::as_str)
+                .collect();
+            for tag in tags {
+                self.rows.tags.push(tag.to_owned());
+                self.rows.tag_positions.push(position);
             }
-            versions.push((part.stream.clone(), Version::new(stream.version)));
-            self.accepted.push(part);
         }
+        let versions = append.written_streams().into_iter().map(|index| {
+            let id = &append.streams[index].stream;
+            let version = self.streams.get(id).map_or(0, |state| state.version);
+            (id.clone(), Version::new(version))
+        });
+        let versions = versions.collect();
+        self.accepted.push(append);
         let count = self.head.get() - head_before.get();
         self.documents.add(&append.changes);
         self.rows.changes.add(&append.changes);

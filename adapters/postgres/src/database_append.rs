@@ -5,7 +5,8 @@
 use std::collections::HashMap;
 
 use factum_core::append::{
-    Append, AppendCondition, Appended, Conflict, ExpectedVersion, Violation,
+    Append, AppendCondition, AppendEvent, Appended, Conflict, ExpectedStream, ExpectedVersion,
+    Violation,
 };
 use factum_core::position::{Position, Version};
 use factum_core::stream_id::StreamId;
@@ -103,22 +104,30 @@ pub async fn store(
 
 impl BatchOutcome {
     fn add_stored(&mut self, row: &PgRow, append: &Append) -> Result<Appended, BackendError> {
-        let parts = append.streams.iter().filter(|part| !part.events.is_empty());
-        let streams = parts.clone().map(|part| part.stream.clone()).collect();
-        let last_events = parts.map(|part| part.events.last().map(|event| event.id));
-        let appended = appended::decode(row, streams, false)?;
+        let mut last_events = vec![None; append.streams.len()];
+        for AppendEvent { stream, event } in &append.events {
+            last_events[*stream] = Some(event.id);
+        }
+        // The database returns the streams that got events in the order of the append.
+        let written = last_events.iter().enumerate();
+        let written = written.filter_map(|(index, last)| last.map(|_| index));
+        let ids = written
+            .clone()
+            .map(|index| append.streams[index].stream.clone());
+        let mut appended = appended::decode(row, ids.collect(), false)?;
         let keys: Option<Vec<i64>> = row.try_get("keys")?;
         let streams = appended.versions.iter().zip(keys.unwrap_or_default());
-        let streams = streams.zip(last_events);
+        let streams = streams.zip(written.clone());
         self.streams
-            .extend(streams.map(|(((id, version), key), last_event)| {
+            .extend(streams.map(|(((id, version), key), index)| {
                 let state = StreamState {
                     key: Some(key),
                     version: version.get(),
-                    last_event,
+                    last_event: last_events[index],
                 };
                 (id.clone(), state)
             }));
+        sort_by_first_event(&mut appended, append, written);
         self.head = self.head.max(appended.position);
         Ok(appended)
     }
@@ -135,21 +144,24 @@ impl AppendColumns {
         let changes = append.changes.as_slice().iter();
         self.change_appends.extend(changes.map(|_| append_number));
         self.changes.add(&append.changes);
-        for part in &append.streams {
+        let first_stream = self.stream_ids.len();
+        for ExpectedStream { stream, expected } in &append.streams {
             self.stream_appends.push(append_number);
-            self.stream_ids.push(part.stream.to_string());
-            self.expected.push(match part.expected {
+            self.stream_ids.push(stream.to_string());
+            self.expected.push(match expected {
                 ExpectedVersion::Any => -1,
                 ExpectedVersion::StreamExists => -2,
                 ExpectedVersion::NoStream => 0,
                 ExpectedVersion::Exact(version) => version.get() as i64,
             });
-            self.event_counts.push(part.events.len() as i32);
-            for (number, event) in (1..).zip(&part.events) {
-                self.event_streams.push(self.stream_ids.len() as i32);
-                self.event_numbers.push(number);
-                self.events.add(event)?;
-            }
+            self.event_counts.push(0);
+        }
+        for AppendEvent { stream, event } in &append.events {
+            let stream = first_stream + stream;
+            self.event_counts[stream] += 1;
+            self.event_streams.push(stream as i32 + 1);
+            self.event_numbers.push(self.event_counts[stream]);
+            self.events.add(event)?;
         }
         Ok(())
     }
@@ -178,6 +190,22 @@ impl AppendColumns {
         }
         Ok(statement.fetch_all(connection).await?)
     }
+}
+
+/// Puts the versions, which are those of the streams `written`, into the order of the first events of `append`.
+fn sort_by_first_event(
+    appended: &mut Appended,
+    append: &Append,
+    written: impl Iterator<Item = usize>,
+) {
+    let order = append.written_streams();
+    if order.is_sorted() {
+        return;
+    }
+    let versions = std::mem::take(&mut appended.versions);
+    let mut versions: HashMap<usize, _> = written.zip(versions).collect();
+    let versions = order.iter().filter_map(|index| versions.remove(index));
+    appended.versions = versions.collect();
 }
 
 /// Encodes a condition as the JSON argument of the database function `newest_match`.

@@ -44,11 +44,9 @@ fn may_reject(one: &Append, other: &Append) -> bool {
     let Some(condition) = &one.condition else {
         return false;
     };
-    other.streams.iter().any(|part| {
-        let mut events = part.events.iter();
-        events.any(|event| {
-            let query = &condition.query;
-            query.matches_parts(&part.stream, &event.name, &event.tags)
-        })
+    other.events.iter().any(|event| {
+        let (stream, event) = (other.stream_of(event), &event.event);
+        let query = &condition.query;
+        query.matches_parts(stream, &event.name, &event.tags)
     })
 }

@@ -8,9 +8,10 @@ use sqlx::{AssertSqlSafe, Connection as _};
 use crate::error::store_error;
 
 /// The migrations in order; the schema version is the number of migrations that were applied.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     include_str!("migrations/1.sql"),
     include_str!("migrations/2.sql"),
+    include_str!("migrations/3.sql"),
 ];
 
 /// The current functions, which each migration replaces.

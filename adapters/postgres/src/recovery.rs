@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
-use factum_core::append::{Append, Appended};
+use factum_core::append::{Append, AppendEvent, Appended};
 use factum_core::position::{Position, Version};
 use factum_core::timestamp::Timestamp;
 use sqlx::postgres::{PgConnection, PgRow};
@@ -49,8 +49,8 @@ pub async fn recover(
 }
 
 fn events<'a>(appends: &[&'a Append]) -> impl Iterator<Item = &'a factum_core::record::NewEvent> {
-    let streams = appends.iter().flat_map(|append| &append.streams);
-    streams.flat_map(|part| &part.events)
+    let events = appends.iter().flat_map(|append| &append.events);
+    events.map(|event| &event.event)
 }
 
 async fn connect(server: &Server) -> Result<PgConnection, BackendError> {
@@ -73,11 +73,15 @@ fn result_of(
     let Some(last) = events(&[append]).last().and_then(|last| rows.get(&last.id)) else {
         return Ok(None);
     };
+    let mut last_events = vec![None; append.streams.len()];
+    for AppendEvent { stream, event } in &append.events {
+        last_events[*stream] = rows.get(&event.id);
+    }
     let mut versions = Vec::new();
-    for part in &append.streams {
-        if let Some(row) = part.events.last().and_then(|last| rows.get(&last.id)) {
+    for index in append.written_streams() {
+        if let Some(row) = last_events[index] {
             let version = Version::new(row.try_get::<i64, _>("version")? as u64);
-            versions.push((part.stream.clone(), version));
+            versions.push((append.streams[index].stream.clone(), version));
         }
     }
     Ok(Some(Appended {

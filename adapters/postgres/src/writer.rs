@@ -422,8 +422,8 @@ async fn store_cached(
 }
 
 fn has_event_id(append: &Append, id: Uuid) -> bool {
-    let mut events = append.streams.iter().flat_map(|part| &part.events);
-    events.any(|event| event.id == id)
+    let mut events = append.events.iter();
+    events.any(|event| event.event.id == id)
 }
 
 /// Returns whether `append` writes something but has no event by which it could be found.

@@ -231,7 +231,7 @@ async fn append_accepts_the_maximum_number_of_expectations() {
     let appended = tokio::time::timeout(limit, store.append(append.clone())).await;
     assert_eq!(appended.unwrap().unwrap().position.get(), 1);
     append.streams[0].stream = "account-0".parse().unwrap();
-    append.streams[0].events[0].id = Uuid::now_v7();
+    append.events[0].event.id = Uuid::now_v7();
     append.streams[1].expected = ExpectedVersion::StreamExists;
     let rejected = tokio::time::timeout(limit, store.append(append)).await;
     let Err(AppendError::Conflict(conflict)) = rejected.unwrap() else {

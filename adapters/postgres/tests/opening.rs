@@ -50,7 +50,7 @@ async fn check(store: &PostgresStore) {
     store.change_documents(changes).await.unwrap();
     let page = store.read(Read::all(Query::all())).await.unwrap();
     assert_eq!(page.events.len() as u64, start + 4);
-    assert_eq!(page.events[0].data, opened(1).streams[0].events[0].data);
+    assert_eq!(page.events[0].data, opened(1).events[0].event.data);
 }
 
 async fn run(admin: &mut PgConnection, sql: String) {

@@ -1,7 +1,7 @@
 //! Stores a batch of requests in one transaction: checks each request, and assigns the positions.
 
 use factum_core::append::{
-    Append, AppendCondition, AppendError, Appended, Conflict, EventIdRun, Violation,
+    Append, AppendCondition, AppendError, AppendEvent, Appended, Conflict, EventIdRun, Violation,
 };
 use factum_core::position::{Position, Version};
 use factum_core::timestamp::Timestamp;
@@ -168,51 +168,45 @@ impl<'t> WriteBatch<'t> {
     fn accept(
         &mut self,
         append: &Append,
-        states: Vec<StreamState>,
+        mut states: Vec<StreamState>,
         id_runs: &[EventIdRun],
     ) -> Result<Appended, BackendError> {
         let cache = &mut *self.cache;
         let head_before = cache.end.head;
-        let mut versions = Vec::with_capacity(append.streams.len());
         let mut id_runs = id_runs.iter().peekable();
         self.inserts.begin_append();
-        for (part, state) in append.streams.iter().zip(states) {
-            if part.events.is_empty() {
-                continue;
-            }
+        for (index, AppendEvent { stream, event }) in append.events.iter().enumerate() {
+            let state = &mut states[*stream];
             let key = match state.key {
                 Some(key) => key,
                 None => {
                     cache.end.last_stream_key += 1;
                     let key = cache.end.last_stream_key;
-                    self.inserts.insert_stream(key, &part.stream)?;
-                    key
+                    self.inserts
+                        .insert_stream(key, &append.streams[*stream].stream)?;
+                    *state.key.insert(key)
                 }
             };
-            let mut version = state.version;
-            for event in &part.events {
-                let index = (cache.end.head.get() - head_before.get()) as usize;
-                let id_run = id_runs.next_if(|run| run.index == index);
-                cache.end.last_id_run = cache.end.last_id_run.max(id_run.map(|run| run.first));
-                cache.end.head = cache.end.head.plus(1);
-                version += 1;
-                let place = EventPlace {
-                    position: cache.end.head.get() as i64,
-                    stream: key,
-                    version: i64::try_from(version).map_err(BackendError::corrupt)?,
-                    recorded_at: self.recorded_at.as_micros(),
-                    starts_id_run: id_run.is_some(),
-                };
-                self.inserts.insert_event(event, &place)?;
-            }
-            let key = Some(key);
-            let state = StreamState {
-                key,
-                version,
-                last_event: part.events.last().map(|event| event.id),
+            state.version += 1;
+            state.last_event = Some(event.id);
+            let id_run = id_runs.next_if(|run| run.index == index);
+            cache.end.last_id_run = cache.end.last_id_run.max(id_run.map(|run| run.first));
+            cache.end.head = cache.end.head.plus(1);
+            let place = EventPlace {
+                position: cache.end.head.get() as i64,
+                stream: key,
+                version: i64::try_from(state.version).map_err(BackendError::corrupt)?,
+                recorded_at: self.recorded_at.as_micros(),
+                starts_id_run: id_run.is_some(),
             };
-            cache.streams.insert(part.stream.clone(), state);
-            versions.push((part.stream.clone(), Version::new(version)));
+            self.inserts.insert_event(event, &place)?;
+        }
+        let written = append.written_streams();
+        let mut versions = Vec::with_capacity(written.len());
+        for index in written {
+            let (stream, state) = (&append.streams[index].stream, states[index]);
+            cache.streams.insert(stream.clone(), state);
+            versions.push((stream.clone(), Version::new(state.version)));
         }
         let appended = Appended {
             position: cache.end.head,

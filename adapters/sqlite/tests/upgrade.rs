@@ -29,7 +29,7 @@ async fn file_of_schema_1_is_upgraded_without_loss() {
         "create view filled as select * from events where name = 'shelf.filled'",
     );
     let store = SqliteStore::open(&path).await.unwrap();
-    schema_upgrade::check_schema_1(&store).await;
+    schema_upgrade::check_older_schema(&store).await;
     store.close().await;
     let file = rusqlite::Connection::open(&path).unwrap();
     let check = |sql: &str| file.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
@@ -40,7 +40,7 @@ async fn file_of_schema_1_is_upgraded_without_loss() {
     assert_eq!(check("select count(*) from pragma_foreign_key_check"), 0);
     assert_eq!(
         check("select count(*) from events where stream = 'shelf'"),
-        1
+        2
     );
     assert_eq!(check("select count(*) from filled"), 2);
 }

@@ -122,13 +122,13 @@ pub fn append(stream: &str, expected: Option<Kind>, data: impl Into<Vec<u8>>) ->
         data: data.into().into(),
         ..v1::NewEvent::default()
     };
-    let part = v1::StreamAppend {
+    let part = v1::ExpectedStream {
         stream: stream.to_owned(),
         expected: Some(v1::ExpectedVersion { kind: expected }),
-        events: vec![event],
     };
     v1::AppendRequest {
         streams: vec![part],
+        events: vec![event],
         ..v1::AppendRequest::default()
     }
 }

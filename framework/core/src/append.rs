@@ -14,4 +14,6 @@ pub use conflict::{Conflict, Violation};
 pub use error::{AppendError, InvalidAppend};
 pub use event_id_run::EventIdRun;
 pub use idempotency_key::{IdempotencyKey, MAX_IDEMPOTENCY_KEY};
-pub use request::{Append, MAX_APPEND, MAX_APPEND_BYTES, MAX_APPEND_STREAMS, StreamAppend};
+pub use request::{
+    Append, AppendEvent, ExpectedStream, MAX_APPEND, MAX_APPEND_BYTES, MAX_APPEND_STREAMS,
+};

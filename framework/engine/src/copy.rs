@@ -2,11 +2,11 @@
 
 mod tag_mapping;
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::future::IntoFuture;
 
-use factum_core::append::{Append, AppendError, ExpectedVersion, StreamAppend};
+use factum_core::append::{Append, AppendError, AppendEvent, ExpectedStream, ExpectedVersion};
 use factum_core::error::{BoxError, StoreError};
 use factum_core::personal::EncryptedFields;
 use factum_core::position::{Position, Version};
@@ -14,6 +14,7 @@ use factum_core::query::Query;
 use factum_core::read::Read;
 use factum_core::record::{NewEvent, RecordedEvent};
 use factum_core::store::EventStore;
+use factum_core::stream_id::StreamId;
 use factum_core::tag::Tag;
 use futures_util::future::BoxFuture;
 
@@ -363,9 +364,10 @@ impl CopyError {
 struct CopyBatch {
     /// The position before the first event.
     after: Position,
-    streams: Vec<StreamAppend>,
+    append: Append,
+    /// The index of each stream of the append.
+    streams: HashMap<StreamId, usize>,
     first: Option<RecordedEvent>,
-    events: usize,
     bytes: usize,
 }
 
@@ -375,13 +377,9 @@ impl CopyBatch {
         let Some(first) = &self.first else {
             return true;
         };
-        let is_last = |part: &StreamAppend| part.stream == event.stream;
-        let has_place = self.streams.last().is_some_and(is_last)
-            || self.streams.iter().all(|part| !is_last(part));
         // A store compares the time of an append with that of the previous event only.
         first.recorded_at == event.recorded_at
-            && has_place
-            && self.events < MAX_EVENTS
+            && self.append.count() < MAX_EVENTS
             && self.bytes + event.data.len() <= MAX_BYTES
     }
 
@@ -390,26 +388,27 @@ impl CopyBatch {
             self.after = Position::new(event.position.get() - 1);
             self.first = Some(event.clone());
         }
-        self.events += 1;
         self.bytes += event.data.len();
-        if self
-            .streams
-            .last()
-            .is_none_or(|part| part.stream != event.stream)
-        {
-            let expected = match Version::new(event.version.get() - 1) {
+        let stream = match self.streams.get(&event.stream) {
+            Some(stream) => *stream,
+            None => self.add_stream(&event),
+        };
+        let event = NewEvent::from(event);
+        self.append.events.push(AppendEvent { stream, event });
+    }
+
+    /// Adds the stream of `event`, its first one in the batch, and returns the index of the stream.
+    fn add_stream(&mut self, event: &RecordedEvent) -> usize {
+        let index = self.append.streams.len();
+        self.append.streams.push(ExpectedStream {
+            stream: event.stream.clone(),
+            expected: match Version::new(event.version.get() - 1) {
                 Version::ZERO => ExpectedVersion::NoStream,
                 version => ExpectedVersion::Exact(version),
-            };
-            self.streams.push(StreamAppend {
-                stream: event.stream.clone(),
-                expected,
-                events: Vec::new(),
-            });
-        }
-        if let Some(part) = self.streams.last_mut() {
-            part.events.push(NewEvent::from(event));
-        }
+            },
+        });
+        self.streams.insert(event.stream.clone(), index);
+        index
     }
 
     /// Stores the events, and empties the batch.
@@ -418,14 +417,10 @@ impl CopyBatch {
         let Some(first) = batch.first else {
             return Ok(());
         };
-        let append = Append {
-            streams: batch.streams,
-            ..Append::default()
-        };
-        let imported = target.import(append, first.recorded_at).await;
         let after = batch.after;
+        let expected = after.plus(batch.append.count() as u64);
+        let imported = target.import(batch.append, first.recorded_at).await;
         let imported = imported.map_err(|error| CopyError::Append { after, error })?;
-        let expected = after.plus(batch.events as u64);
         if imported.position != expected {
             return Err(CopyError::Different {
                 position: after.plus(1),

@@ -1,6 +1,6 @@
 //! Encryption of the personal fields of an append.
 
-use factum_core::append::{Append, AppendError, InvalidAppend};
+use factum_core::append::{Append, AppendError, AppendEvent, ExpectedStream, InvalidAppend};
 use factum_core::error::StoreError;
 use factum_core::personal::{EncryptedValue, JsonObject, PersonalField, Pseudonym, Subject, TAG};
 use factum_core::record::NewEvent;
@@ -21,30 +21,30 @@ pub async fn encrypt(
     categories: &PersonalCategories,
 ) -> Result<Append, AppendError> {
     let mut subjects = Vec::new();
-    for part in &append.streams {
-        let mut fields = part.events.iter().flat_map(|event| &event.personal);
-        let Some(first) = fields.next() else {
+    for AppendEvent { stream, event } in &append.events {
+        // The store rejects an event without a stream.
+        let Some(ExpectedStream { stream, .. }) = append.streams.get(*stream) else {
             continue;
         };
-        // The store sees only the ciphertext, which is not nested.
-        for event in &part.events {
-            event.check_fields().map_err(InvalidAppend::from)?;
+        if event.personal.is_empty() {
+            continue;
         }
-        categories.insert(part.stream.category());
-        let fields = std::iter::once(first).chain(fields);
-        subjects.extend(fields.map(|field| pseudonym(keys.key_store(), field, &part.stream)));
+        // The store sees only the ciphertext, which is not nested.
+        event.check_fields().map_err(InvalidAppend::from)?;
+        categories.insert(stream.category());
+        let fields = event.personal.iter();
+        subjects.extend(fields.map(|field| pseudonym(keys.key_store(), field, stream)));
     }
     if subjects.is_empty() {
         return Ok(append);
     }
     let states = keys.find_or_create(subjects).await?;
-    for part in &mut append.streams {
-        for event in &mut part.events {
-            if !event.personal.is_empty() {
-                encrypt_event(event, &states, |field| {
-                    pseudonym(keys.key_store(), field, &part.stream)
-                })?;
-            }
+    for AppendEvent { stream, event } in &mut append.events {
+        let part = append.streams.get(*stream);
+        if let Some(ExpectedStream { stream, .. }) = part.filter(|_| !event.personal.is_empty()) {
+            encrypt_event(event, &states, |field| {
+                pseudonym(keys.key_store(), field, stream)
+            })?;
         }
     }
     Ok(append)

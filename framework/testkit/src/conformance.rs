@@ -101,9 +101,12 @@ macro_rules! __conformance_cases {
             append: expected_version_is_checked_per_stream;
             append: append_without_events_only_checks_versions;
             append: stream_without_events_only_checks_its_version;
+            append: mixed_append_keeps_the_order_of_its_events;
+            append: concurrent_mixed_appends_keep_their_order;
             streams: stream_list_pages_in_order_of_ids;
             streams: streams_and_tags_may_have_any_name;
             streams: import_keeps_original_times;
+            streams: import_keeps_the_order_of_mixed_events;
             bounds: invalid_appends_are_rejected;
             bounds: invalid_reads_are_rejected;
             bounds: pages_end_at_a_number_of_bytes;

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use factum_core::append::Append;
+use factum_core::append::{Append, AppendEvent};
 use factum_core::event_id::EventIdGenerator;
 use factum_core::metadata::Metadata;
 use factum_core::timestamp::Timestamp;
@@ -143,15 +143,12 @@ fn check_append<C: Decide>(
         verification: Verification::Full,
     };
     let mut append = Append::default();
-    if let Err(error) = C::On::encode(parts, decision, &mut encoder, &mut append.streams) {
+    if let Err(error) = C::On::encode(parts, decision, &mut encoder, &mut append) {
         panic!("the decision of {}: {error}: {}", C::NAME, error.source);
     }
-    for stream in &mut append.streams {
+    for AppendEvent { event, .. } in &mut append.events {
         // A store of personal data encrypts them before it checks the append.
-        stream
-            .events
-            .iter_mut()
-            .for_each(|event| event.personal.clear());
+        event.personal.clear();
     }
     if let Err(error) = append.check() {
         panic!("the decision of {} cannot be stored: {error}", C::NAME);

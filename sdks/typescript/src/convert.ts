@@ -54,11 +54,8 @@ export function appendRequest(
   idempotencyKey: string | null | undefined,
 ): AppendRequest {
   return create(AppendRequestSchema, {
-    streams: streams.map(({ stream, expected, events }) => ({
-      stream,
-      expected: expectedMessage(expected),
-      events: events.map(newEvent),
-    })),
+    streams: streams.map(({ stream, expected }) => ({ stream, expected: expectedMessage(expected) })),
+    events: streams.flatMap(({ events }, stream) => events.map((event) => newEvent(event, stream))),
     requiredEvents: [...requiredEvents],
     ...(idempotencyKey === null ? {} : { idempotencyKey: { key: idempotencyKey ?? randomUUID() } }),
     ...(condition === undefined ? {} : { condition: conditionMessage(condition) }),
@@ -102,7 +99,7 @@ function encode(value: JsonValue): Uint8Array {
   return encoder.encode(text);
 }
 
-function newEvent(event: NewEvent): MessageInitShape<typeof NewEventSchema> {
+function newEvent(event: NewEvent, stream: number): MessageInitShape<typeof NewEventSchema> {
   const { data, contentType } = event;
   const isBytes = data instanceof Uint8Array;
   if (!isBytes && contentType !== undefined && contentType !== JSON_TYPE) {
@@ -117,6 +114,7 @@ function newEvent(event: NewEvent): MessageInitShape<typeof NewEventSchema> {
     data: isBytes ? data : encode(data),
     tags: [...(event.tags ?? [])],
     ...(event.metadata === undefined ? {} : { metadata: metadataMessage(event.metadata) }),
+    stream,
   };
 }
 

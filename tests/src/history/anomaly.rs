@@ -223,14 +223,16 @@ impl fmt::Display for Call {
 
 fn write_append(f: &mut fmt::Formatter<'_>, append: &Append) -> fmt::Result {
     f.write_str("append")?;
-    for part in &append.streams {
+    for (index, part) in append.streams.iter().enumerate() {
+        let events = append.events.iter();
+        let count = events.filter(|event| event.stream == index).count();
         let expected = match part.expected {
             ExpectedVersion::Any => "any".to_owned(),
             ExpectedVersion::NoStream => "none".to_owned(),
             ExpectedVersion::StreamExists => "some".to_owned(),
             ExpectedVersion::Exact(version) => format!("at {version}"),
         };
-        write!(f, " {}({expected})+{}", part.stream, part.events.len())?;
+        write!(f, " {}({expected})+{count}", part.stream)?;
     }
     if let Some(condition) = &append.condition {
         write!(

@@ -80,8 +80,8 @@ impl<'h> Log<'h> {
         let mut calls = HashMap::new();
         for (number, call) in history.calls.iter().enumerate() {
             if let Kind::Append(append, _) = &call.kind {
-                let first = append.streams.iter().flat_map(|part| &part.events).next();
-                calls.extend(first.map(|event| (event.id, (number, append))));
+                let first = append.events.first();
+                calls.extend(first.map(|event| (event.event.id, (number, append))));
             }
         }
         let mut rest = log.events;
@@ -95,10 +95,8 @@ impl<'h> Log<'h> {
                         call: number,
                         position,
                     })?;
-            let requested = append
-                .streams
-                .iter()
-                .flat_map(|part| part.events.iter().map(|event| (&part.stream, event)));
+            let requested = append.events.iter();
+            let requested = requested.map(|event| (append.stream_of(event), &event.event));
             let same = requested
                 .zip(stored_events)
                 .all(|((stream, requested), event)| {

@@ -132,6 +132,14 @@ impl Client {
             let events = (0..self.dice.roll(4)).map(|_| self.event()).collect();
             append = append.and_stream(stream, expected, events);
         }
+        // Some appends mix the events of their streams.
+        if self.dice.one_in(3) {
+            let last = append.events.len();
+            for index in 1..last {
+                let other = self.dice.roll(last as u64) as usize;
+                append.events.swap(index, other);
+            }
+        }
         if self.dice.one_in(4) {
             append = append.condition(self.query(), self.position());
         }

@@ -1,7 +1,7 @@
 //! Appends: the request, the conditions and the result.
 
 use factum_core::append::{
-    Append, AppendCondition, Appended, ExpectedVersion, IdempotencyKey, StreamAppend,
+    Append, AppendCondition, AppendEvent, Appended, ExpectedStream, ExpectedVersion, IdempotencyKey,
 };
 use factum_core::position::{Position, Version};
 use prost::Message as _;
@@ -14,13 +14,17 @@ use crate::{document, query, time, v1};
 /// Converts an append into a message.
 #[must_use]
 pub fn to_message(append: &Append) -> v1::AppendRequest {
-    let streams = append.streams.iter().map(|part| v1::StreamAppend {
+    let streams = append.streams.iter().map(|part| v1::ExpectedStream {
         stream: part.stream.to_string(),
         expected: Some(expected_message(part.expected)),
-        events: part.events.iter().map(new_event_message).collect(),
+    });
+    let events = append.events.iter().map(|event| v1::NewEvent {
+        stream: event.stream as u32,
+        ..new_event_message(&event.event)
     });
     v1::AppendRequest {
         streams: streams.collect(),
+        events: events.collect(),
         condition: append.condition.as_ref().map(condition_message),
         idempotency_key: append.key.as_ref().map(key_message),
         document_changes: document::changes_message(&append.changes),
@@ -47,20 +51,32 @@ pub fn from_message(message: v1::AppendRequest) -> Result<Append, InvalidMessage
         ..Append::default()
     };
     for (index, part) in message.streams.into_iter().enumerate() {
-        let part = stream_append(part).map_err(|error| error.within(format!("streams[{index}]")));
-        append.streams.push(part?);
+        let part = expected_stream(part);
+        append
+            .streams
+            .push(part.map_err(|error| error.within(format!("streams[{index}]")))?);
+    }
+    append.events.reserve_exact(message.events.len());
+    for (index, event) in message.events.into_iter().enumerate() {
+        let within = |error: InvalidMessage| error.within(format!("events[{index}]"));
+        let stream = event.stream as usize;
+        if stream >= append.streams.len() {
+            let rule = format!(
+                "{stream} is not the index of a stream; the append has {} streams",
+                append.streams.len()
+            );
+            return Err(within(InvalidMessage::new("stream", rule)));
+        }
+        let event = new_event(event).map_err(within)?;
+        append.events.push(AppendEvent { stream, event });
     }
     Ok(append)
 }
 
-fn stream_append(part: v1::StreamAppend) -> Result<StreamAppend, InvalidMessage> {
-    let events = part.events.into_iter().enumerate().map(|(index, event)| {
-        new_event(event).map_err(|error| error.within(format!("events[{index}]")))
-    });
-    Ok(StreamAppend {
+fn expected_stream(part: v1::ExpectedStream) -> Result<ExpectedStream, InvalidMessage> {
+    Ok(ExpectedStream {
         stream: stream("stream", part.stream)?,
         expected: expected("expected", part.expected)?,
-        events: events.collect::<Result<_, _>>()?,
     })
 }
 
@@ -189,4 +205,47 @@ pub fn appended(message: v1::AppendResponse) -> Result<Appended, InvalidMessage>
         recorded_at: time::from_message("recorded_at", message.recorded_at.as_ref())?,
         repeated: message.repeated,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Returns an append of the event types `order` to the streams of the same numbers.
+    fn request(order: [u32; 3]) -> v1::AppendRequest {
+        let streams = (0..3).map(|number| v1::ExpectedStream {
+            stream: format!("lamp-{number}"),
+            expected: Some(expected_message(ExpectedVersion::Any)),
+        });
+        let events = order.map(|stream| v1::NewEvent {
+            event_type: format!("lamp.lit {stream}"),
+            stream,
+            ..v1::NewEvent::default()
+        });
+        v1::AppendRequest {
+            streams: streams.collect(),
+            events: events.to_vec(),
+            idempotency_key: Some(v1::IdempotencyKey {
+                key: "request-7".to_owned(),
+                fingerprint: prost::bytes::Bytes::new(),
+            }),
+            ..v1::AppendRequest::default()
+        }
+    }
+
+    #[test]
+    fn order_of_events_belongs_to_the_content_of_a_key() {
+        let key = |order| from_message(request(order)).unwrap().key.unwrap();
+        assert_eq!(key([0, 1, 2]), key([0, 1, 2]));
+        assert_ne!(key([0, 1, 2]), key([1, 0, 2]));
+    }
+
+    #[test]
+    fn event_of_an_unknown_stream_names_its_field() {
+        let invalid = from_message(request([0, 1, 3])).unwrap_err();
+        assert_eq!(
+            invalid.to_string(),
+            "invalid events[2].stream: 3 is not the index of a stream; the append has 3 streams"
+        );
+    }
 }

@@ -52,7 +52,7 @@ pub fn from_message(event: v1::Event) -> Result<RecordedEvent, InvalidMessage> {
     })
 }
 
-/// Converts a new event into a message.
+/// Converts a new event into a message, for the first stream of an append.
 #[must_use]
 pub fn new_event_message(event: &NewEvent) -> v1::NewEvent {
     v1::NewEvent {
@@ -63,6 +63,7 @@ pub fn new_event_message(event: &NewEvent) -> v1::NewEvent {
         data: event.data.clone(),
         tags: event.tags.iter().map(ToString::to_string).collect(),
         metadata: metadata_message(&event.metadata),
+        stream: 0,
     }
 }
 

@@ -54,6 +54,9 @@ pub struct NewEvent {
     /// The metadata.
     #[prost(message, optional, tag = "7")]
     pub metadata: ::core::option::Option<Metadata>,
+    /// The index of the event's stream in the append.
+    #[prost(uint32, tag = "8")]
+    pub stream: u32,
 }
 /// A stored event.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -116,18 +119,15 @@ pub mod expected_version {
         Exact(u64),
     }
 }
-/// The events for one stream.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct StreamAppend {
+/// A stream of an append, and the version that it must have.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExpectedStream {
     /// The name of the stream: 1 to 512 bytes without control characters.
     #[prost(string, tag = "1")]
     pub stream: ::prost::alloc::string::String,
     /// The expected version. It is required.
     #[prost(message, optional, tag = "2")]
     pub expected: ::core::option::Option<ExpectedVersion>,
-    /// The events; without events, only the version is checked.
-    #[prost(message, repeated, tag = "3")]
-    pub events: ::prost::alloc::vec::Vec<NewEvent>,
 }
 /// A filter for events: an event matches if it matches one of the items. Without items, every event matches.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -205,9 +205,9 @@ pub mod document_change {
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct AppendRequest {
-    /// The streams, each at most once.
+    /// The streams, each at most once. Of a stream without events, only the version is checked.
     #[prost(message, repeated, tag = "1")]
-    pub streams: ::prost::alloc::vec::Vec<StreamAppend>,
+    pub streams: ::prost::alloc::vec::Vec<ExpectedStream>,
     /// The append condition.
     #[prost(message, optional, tag = "2")]
     pub condition: ::core::option::Option<AppendCondition>,
@@ -220,6 +220,9 @@ pub struct AppendRequest {
     /// The UUIDs of events that must be stored: those of appends whose answers have not arrived.
     #[prost(string, repeated, tag = "5")]
     pub required_events: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The events, in the order of their positions. Events of several streams may be mixed.
+    #[prost(message, repeated, tag = "6")]
+    pub events: ::prost::alloc::vec::Vec<NewEvent>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct AppendResponse {
@@ -229,7 +232,7 @@ pub struct AppendResponse {
     /// The number of events. They have the positions up to `position`, without a gap.
     #[prost(uint64, tag = "2")]
     pub count: u64,
-    /// The new versions of the streams that received events, in the order of the request.
+    /// The new versions of the streams that received events, in the order of their first events.
     #[prost(message, repeated, tag = "3")]
     pub streams: ::prost::alloc::vec::Vec<StreamVersion>,
     /// The time at which the events were stored.

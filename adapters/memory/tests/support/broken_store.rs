@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use factum::store::AppendCondition;
 use factum::store::MAX_EVENT_DATA;
 use factum::store::{
-    Append, AppendError, Appended, Conflict, Direction, EventStore, ExpectedVersion,
+    Append, AppendError, AppendEvent, Appended, Conflict, Direction, EventStore, ExpectedVersion,
     IdempotencyKey, InvalidAppend, InvalidField, NewEvent, Page, Query, QueryItem, Read, Scope,
     Snapshot, SnapshotStore, StoreError,
 };
@@ -40,6 +40,7 @@ pub enum Fault {
     ConditionsIgnoreTags,
     CursorsWrap,
     DropsUndecodableRows,
+    GroupsEventsByStream,
     IgnoresConditions,
     IgnoresDeletes,
     IgnoresEventIds,
@@ -188,27 +189,30 @@ impl<const FAULT: usize> Broken<FAULT> {
             parts.for_each(|part| part.expected = ExpectedVersion::Any);
         }
         if Self::is(Fault::ChecksOnlyWrittenStreams) && writes {
-            append.streams.retain(|part| !part.events.is_empty());
+            let written = append.written_streams();
+            append = grouped(append, &written);
         }
         if Self::is(Fault::SortsStreams) {
-            append
-                .streams
-                .sort_by(|one, two| one.stream.cmp(&two.stream));
+            let mut order: Vec<usize> = (0..append.streams.len()).collect();
+            order.sort_by_key(|index| &append.streams[*index].stream);
+            append = grouped(append, &order);
+        }
+        if Self::is(Fault::GroupsEventsByStream) {
+            append = grouped_by_stream(append);
         }
         if Self::is(Fault::TruncatesAppends) {
-            let parts = append.streams.iter_mut();
-            parts.for_each(|part| part.events.truncate(1_000));
+            append.events.truncate(1_000);
         }
         if Self::is(Fault::ChangesData) {
-            let events = append.streams.iter_mut().flat_map(|part| &mut part.events);
+            let events = append.events.iter_mut().map(|event| &mut event.event);
             events.for_each(|event| event.data = event.data.trim_ascii().to_vec().into());
         }
         if Self::is(Fault::ParsesForeignMetadata) {
-            let events = append.streams.iter_mut().flat_map(|part| &mut part.events);
+            let events = append.events.iter_mut().map(|event| &mut event.event);
             events.for_each(parse_foreign_metadata);
         }
         if Self::is(Fault::IgnoresEventIds) {
-            let events = append.streams.iter_mut().flat_map(|part| &mut part.events);
+            let events = append.events.iter_mut().map(|event| &mut event.event);
             events.for_each(|event| event.id = new_event_id());
         }
         if Self::is(Fault::IgnoresRequiredEvents) {
@@ -231,15 +235,20 @@ impl<const FAULT: usize> Broken<FAULT> {
     }
 
     /// Stores the first stream, and then the others.
-    async fn store_in_two_appends(&self, mut append: Append) -> Result<Appended, AppendError> {
-        let rest = append.streams.split_off(append.streams.len().min(1));
-        let first = self.correct().append(append).await?;
-        tokio::task::yield_now().await;
-        let append = Append {
-            streams: rest,
-            ..Append::default()
+    async fn store_in_two_appends(&self, append: Append) -> Result<Appended, AppendError> {
+        let order: Vec<usize> = (0..append.streams.len()).collect();
+        let (first, rest) = order.split_at(order.len().min(1));
+        let nothing = Append::default();
+        let rest = Append {
+            condition: nothing.condition,
+            requires: nothing.requires,
+            key: nothing.key,
+            changes: nothing.changes,
+            ..grouped(append.clone(), rest)
         };
-        let second = self.correct().append(append).await?;
+        let first = self.correct().append(grouped(append, first)).await?;
+        tokio::task::yield_now().await;
+        let second = self.correct().append(rest).await?;
         Ok(Appended {
             count: first.count + second.count,
             versions: [first.versions, second.versions].concat(),
@@ -253,7 +262,7 @@ impl<const FAULT: usize> Broken<FAULT> {
             let violations = Vec::new();
             return Err(Conflict { violations }.into());
         }
-        let mut events = append.streams.iter().flat_map(|part| &part.events);
+        let mut events = append.events.iter().map(|event| &event.event);
         if Self::is(Fault::RejectsLargestEvent) && events.any(|e| e.data.len() >= MAX_EVENT_DATA) {
             let too_large = InvalidField::TooLarge {
                 field: "data".into(),
@@ -264,6 +273,31 @@ impl<const FAULT: usize> Broken<FAULT> {
         }
         Ok(())
     }
+}
+
+/// Returns `append` with only the streams of `order`, and their events one stream after the other.
+fn grouped(append: Append, order: &[usize]) -> Append {
+    let events = order.iter().enumerate().flat_map(|(stream, old)| {
+        let events = append.events.iter();
+        let events = events.filter(move |event| event.stream == *old);
+        events.map(move |event| AppendEvent {
+            stream,
+            event: event.event.clone(),
+        })
+    });
+    Append {
+        events: events.collect(),
+        streams: order
+            .iter()
+            .map(|old| append.streams[*old].clone())
+            .collect(),
+        ..append
+    }
+}
+
+fn grouped_by_stream(append: Append) -> Append {
+    let order: Vec<usize> = (0..append.streams.len()).collect();
+    grouped(append, &order)
 }
 
 /// Stores foreign metadata as a JSON value, which loses its white space, its order and other data.
@@ -373,7 +407,10 @@ impl<const FAULT: usize> EventStore for Broken<FAULT> {
     ) -> Result<Appended, AppendError> {
         match Self::is(Fault::ImportsIgnoreTimes) {
             true => self.correct().append(append).await,
-            false => self.correct().import(append, recorded_at).await,
+            false => {
+                let append = self.misread_append(append);
+                self.correct().import(append, recorded_at).await
+            }
         }
     }
 

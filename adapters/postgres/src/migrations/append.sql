@@ -53,12 +53,13 @@ $$;
 -- a_…: one element for each append: idempotency key, fingerprint and condition, which may be null
 -- s_…: one element for each stream of an append: number of the append, id, expected version (-1: any, -2: the stream
 --      exists), number of events
--- e_…: one element for each event: number of the stream, number among the new events of that stream, columns of the row
+-- e_…: one element for each event, in the order of the appends and of the positions in them: number of the stream, number
+--      among the new events of that stream, columns of the row
 --
 -- outcome: 'stored', 'known' (the key was used before, so nothing is checked) or 'conflict'
 -- head: the head before the call
--- keys, versions: the keys and new versions of the streams that got events; for a conflict, `versions` are the current
---      versions of all streams of the append
+-- keys, versions: the keys and new versions of the streams that got events, in the order of s_…; for a conflict,
+--      `versions` are the current versions of all streams of the append
 -- newest: the newest event that violates the condition
 --
 -- An upgrade replaces the function, so the names of parameters and result columns cannot be changed.
@@ -86,6 +87,7 @@ declare
     stream_keys bigint[];
     versions_before bigint[];
     positions_before bigint[];
+    rejected_before bigint[];
 begin
     -- The lock is held until the commit, which follows immediately.
     select h.position, greatest(h.recorded_at, (extract(epoch from clock_timestamp()) * 1e6)::bigint)
@@ -119,16 +121,19 @@ begin
         group by g.n
     ) a;
 
-    -- The position before the first new event of each stream. The key of a new stream is the position of that event.
+    -- The position before the first new event of each stream, if the events of the streams were not mixed, and the number
+    -- of earlier events that are not stored. The key of a new stream is a position of its append that no other stream has.
     select array_agg(p.position_before order by p.n),
+           array_agg(p.rejected_before order by p.n),
            array_agg(coalesce(p.key, p.position_before + 1) order by p.n),
            max(p.position_before + p.stored)
-    into positions_before, stream_keys, head_after
+    into positions_before, rejected_before, stream_keys, head_after
     from (
         select q.n, q.key, q.stored,
-               (head_before + sum(q.stored) over (order by q.n) - q.stored)::bigint as position_before
+               (head_before + sum(q.stored) over (order by q.n) - q.stored)::bigint as position_before,
+               (sum(q.events - q.stored) over (order by q.n))::bigint as rejected_before
         from (
-            select p.n, p.key, case when accepted[p.append] then p.events else 0 end as stored
+            select p.n, p.key, p.events, case when accepted[p.append] then p.events else 0 end as stored
             from unnest(s_append, s_events, stream_keys) with ordinality p (append, events, key, n)
         ) q
     ) p;
@@ -140,11 +145,11 @@ begin
 
     with stored as (
         insert into event
-        select positions_before[e.stream] + e.place, stream_keys[e.stream], versions_before[e.stream] + e.place,
-               e.id, e.name, coalesce(e.schema_version, 1), e.content_type, e.data, e.bytes, e.metadata, e.tags,
-               now_micros
+        select head_before + e.n - rejected_before[e.stream], stream_keys[e.stream],
+               versions_before[e.stream] + e.place, e.id, e.name, coalesce(e.schema_version, 1), e.content_type,
+               e.data, e.bytes, e.metadata, e.tags, now_micros
         from unnest(e_stream, e_place, e_id, e_name, e_schema_version, e_content_type, e_data, e_bytes, e_metadata, e_tags)
-             e (stream, place, id, name, schema_version, content_type, data, bytes, metadata, tags)
+             with ordinality e (stream, place, id, name, schema_version, content_type, data, bytes, metadata, tags, n)
         where accepted[s_append[e.stream]]
         returning position, tags
     )

@@ -11,7 +11,7 @@ pub struct Appended {
     pub position: Position,
     /// The number of stored events; they occupy the positions up to `position` without a gap.
     pub count: u64,
-    /// The new versions of the streams that received events, in the order of the append.
+    /// The new versions of the streams that received events, in the order of their first events.
     pub versions: Vec<(StreamId, Version)>,
     /// The time at which the events were stored, by the store's clock.
     pub recorded_at: Timestamp,

@@ -80,10 +80,20 @@ impl From<DocumentError> for AppendError {
 #[non_exhaustive]
 pub enum InvalidAppend {
     /// A stream occurs twice.
-    #[error("stream {stream} occurs twice in one append; put its events into one list")]
+    #[error(
+        "stream {stream} occurs twice in one append; name it once, and mix its events with those of other streams"
+    )]
     DuplicateStream {
         /// The stream.
         stream: StreamId,
+    },
+    /// An event belongs to a stream that the append does not have.
+    #[error("invalid stream index of an event: {index}; the append has {streams} streams")]
+    UnknownStream {
+        /// The index.
+        index: usize,
+        /// The number of streams.
+        streams: usize,
     },
     /// Two events have the same id.
     #[error("event id {id} occurs twice in one append; create an id for each event")]

@@ -66,8 +66,8 @@ impl EventIdRun {
 impl Append {
     /// Returns the runs of consecutive event ids.
     pub fn event_id_runs(&self) -> impl Iterator<Item = EventIdRun> {
-        let events = self.streams.iter().flat_map(|part| &part.events);
-        let mut ids = events.map(|event| event.id).enumerate().peekable();
+        let ids = self.events.iter().map(|event| event.event.id);
+        let mut ids = ids.enumerate().peekable();
         std::iter::from_fn(move || {
             let (index, first) = ids.next()?;
             let mut last = first;

@@ -13,7 +13,8 @@ const VERSION_BYTES: usize = 6;
 /// The caller's id of an append, with a fingerprint of the requested content.
 ///
 /// A second append with the same key and the same content stores nothing and returns the first result. The same key
-/// with other content is an error.
+/// with other content is an error. A store compares the fingerprints only, so the content must include everything that
+/// distinguishes two requests, also the order of events.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdempotencyKey {
     /// The caller's key, 1 to [`MAX_IDEMPOTENCY_KEY`] bytes without the character U+0000.

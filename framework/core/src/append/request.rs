@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use super::appended::Appended;
 use super::condition::{AppendCondition, ExpectedVersion};
 use super::conflict::Violation;
 use super::error::InvalidAppend;
@@ -14,7 +15,7 @@ use crate::field::{check_count, check_size};
 use crate::metadata::Metadata;
 use crate::position::{Position, Version};
 use crate::query::Query;
-use crate::record::NewEvent;
+use crate::record::{Assigned, NewEvent};
 use crate::stream_id::StreamId;
 
 /// The maximum number of events in one append.
@@ -42,7 +43,9 @@ pub const MAX_APPEND_BYTES: usize = 64 * 1024 * 1024;
 #[derive(Debug, Clone, Default)]
 pub struct Append {
     /// The streams, each at most once.
-    pub streams: Vec<StreamAppend>,
+    pub streams: Vec<ExpectedStream>,
+    /// The events, in the order of their positions. Events of several streams may be mixed.
+    pub events: Vec<AppendEvent>,
     /// The condition that the events of the store must meet.
     pub condition: Option<AppendCondition>,
     /// The ids of events that must be stored.
@@ -56,15 +59,22 @@ pub struct Append {
     pub changes: DocumentChanges,
 }
 
-/// The events for one stream, and the version that the stream must have.
+/// A stream of an append, and the version that it must have.
 #[derive(Debug, Clone)]
-pub struct StreamAppend {
+pub struct ExpectedStream {
     /// The stream.
     pub stream: StreamId,
-    /// The version that the stream must have.
+    /// The version that the stream must have before the append.
     pub expected: ExpectedVersion,
-    /// The events, in order; if there are none, only the version is checked.
-    pub events: Vec<NewEvent>,
+}
+
+/// An event of an append, and its stream.
+#[derive(Debug, Clone)]
+pub struct AppendEvent {
+    /// The index of the stream in [`Append::streams`].
+    pub stream: usize,
+    /// The event.
+    pub event: NewEvent,
 }
 
 impl Append {
@@ -74,7 +84,10 @@ impl Append {
         Self::default().and_stream(stream, expected, events)
     }
 
-    /// Adds events for another stream.
+    /// Adds another stream, with events that follow those of the append.
+    ///
+    /// If there are no events, only the version of the stream is checked. To mix the events of streams, add them with
+    /// [`and_event`](Self::and_event).
     #[must_use]
     pub fn and_stream(
         mut self,
@@ -82,11 +95,42 @@ impl Append {
         expected: ExpectedVersion,
         events: Vec<NewEvent>,
     ) -> Self {
-        self.streams.push(StreamAppend {
-            stream,
-            expected,
-            events,
-        });
+        let index = self.streams.len();
+        self.streams.push(ExpectedStream { stream, expected });
+        let events = events.into_iter();
+        self.events.extend(events.map(|event| AppendEvent {
+            stream: index,
+            event,
+        }));
+        self
+    }
+
+    /// Adds an event of the stream with the index `stream`, which follows the events of the append.
+    ///
+    /// ```
+    /// # use factum_core::append::{Append, ExpectedVersion};
+    /// # use factum_core::record::{ContentType, NewEvent};
+    /// # let event = |name: &'static str| NewEvent {
+    /// #     id: factum_core::event_id::new_event_id(),
+    /// #     name: name.into(),
+    /// #     schema_version: 1,
+    /// #     content_type: ContentType::Json,
+    /// #     data: "{}".into(),
+    /// #     tags: Vec::new(),
+    /// #     metadata: Default::default(),
+    /// #     personal: Vec::new(),
+    /// # };
+    /// let append = Append::stream("order-1".parse()?, ExpectedVersion::NoStream, Vec::new())
+    ///     .and_stream("stock-7".parse()?, ExpectedVersion::Any, Vec::new())
+    ///     .and_event(0, event("order.placed"))
+    ///     .and_event(1, event("stock.reserved"))
+    ///     .and_event(0, event("order.confirmed"));
+    /// # assert_eq!(append.check(), Ok(()));
+    /// # Ok::<(), factum_core::stream_id::InvalidStreamId>(())
+    /// ```
+    #[must_use]
+    pub fn and_event(mut self, stream: usize, event: NewEvent) -> Self {
+        self.events.push(AppendEvent { stream, event });
         self
     }
 
@@ -121,7 +165,7 @@ impl Append {
     /// Returns the number of events.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.streams.iter().map(|stream| stream.events.len()).sum()
+        self.events.len()
     }
 
     /// Returns the approximate size of the events and document changes in a store, in bytes.
@@ -129,8 +173,56 @@ impl Append {
     /// A store that commits appends in batches limits the size of a batch with it.
     #[must_use]
     pub fn size(&self) -> usize {
-        let events = self.streams.iter().flat_map(|stream| &stream.events);
-        events.map(NewEvent::size).sum::<usize>() + self.changes.size()
+        let events = self.events.iter().map(|event| event.event.size());
+        events.sum::<usize>() + self.changes.size()
+    }
+
+    /// Returns the stream of `event`.
+    ///
+    /// # Panics
+    /// If the append does not have the stream, which [`check`](Self::check) reports.
+    #[must_use]
+    pub fn stream_of(&self, event: &AppendEvent) -> &StreamId {
+        &self.streams[event.stream].stream
+    }
+
+    /// Returns the indexes of the streams that receive events, in the order of their first events.
+    ///
+    /// This is the order of [`Appended::versions`]. Call [`check`](Self::check) first.
+    #[must_use]
+    pub fn written_streams(&self) -> Vec<usize> {
+        let mut is_written = vec![false; self.streams.len()];
+        let streams = self.events.iter().map(|event| event.stream);
+        streams
+            .filter(|stream| !std::mem::replace(&mut is_written[*stream], true))
+            .collect()
+    }
+
+    /// Returns the values that a store has assigned to the events, by the result of the append.
+    ///
+    /// The result must not be that of an earlier append. Call [`check`](Self::check) first.
+    #[must_use]
+    pub fn assigned(&self, appended: &Appended) -> Vec<Assigned> {
+        let mut next = vec![Version::ZERO; self.streams.len()];
+        let written = self.written_streams().into_iter();
+        for (stream, (_, version)) in written.zip(&appended.versions) {
+            next[stream] = *version;
+        }
+        let mut position = appended.position;
+        let mut assigned = Vec::with_capacity(self.events.len());
+        // From the last event, whose version is known.
+        for event in self.events.iter().rev() {
+            let version = &mut next[event.stream];
+            assigned.push(Assigned {
+                position,
+                version: *version,
+                recorded_at: appended.recorded_at,
+            });
+            *version = Version::new(version.get().saturating_sub(1));
+            position = Position::new(position.get().saturating_sub(1));
+        }
+        assigned.reverse();
+        assigned
     }
 
     /// Returns a violation for every stream that is not at its expected version.
@@ -158,20 +250,23 @@ impl Append {
         let count = self.streams.len();
         check_count("streams in one append", count, MAX_APPEND_STREAMS)?;
         let mut seen = HashSet::new();
-        let mut metadata: Option<&Arc<Metadata>> = None;
-        for stream in &self.streams {
-            if self.streams.len() > 1 && !seen.insert(&stream.stream) {
-                return Err(InvalidAppend::DuplicateStream {
-                    stream: stream.stream.clone(),
-                });
+        for ExpectedStream { stream, .. } in &self.streams {
+            if count > 1 && !seen.insert(stream) {
+                let stream = stream.clone();
+                return Err(InvalidAppend::DuplicateStream { stream });
             }
-            for event in &stream.events {
-                check_event(event)?;
-                // The events of a command share their metadata.
-                if metadata.is_none_or(|last| !Arc::ptr_eq(last, &event.metadata)) {
-                    event.metadata.check()?;
-                    metadata = Some(&event.metadata);
-                }
+        }
+        let mut metadata: Option<&Arc<Metadata>> = None;
+        for AppendEvent { stream, event } in &self.events {
+            if *stream >= count {
+                let (index, streams) = (*stream, count);
+                return Err(InvalidAppend::UnknownStream { index, streams });
+            }
+            check_event(event)?;
+            // The events of a command share their metadata.
+            if metadata.is_none_or(|last| !Arc::ptr_eq(last, &event.metadata)) {
+                event.metadata.check()?;
+                metadata = Some(&event.metadata);
             }
         }
         self.changes.check()?;
@@ -197,8 +292,7 @@ impl Append {
 
     /// Returns an event id that occurs twice.
     fn repeated_event_id(&self) -> Option<Uuid> {
-        let events = self.streams.iter().flat_map(|part| &part.events);
-        let ids = events.map(|event| event.id);
+        let ids = self.events.iter().map(|event| event.event.id);
         // Fast path: generated ids are in ascending order.
         if ids.clone().is_sorted_by(|id, next| id < next) {
             return None;

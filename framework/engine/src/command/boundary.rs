@@ -1,6 +1,6 @@
 //! [`Boundary`]: the consistency boundary of a command, as a type.
 
-use factum_core::append::StreamAppend;
+use factum_core::append::{Append, AppendEvent, ExpectedStream};
 use factum_core::position::Position;
 use factum_core::record::RecordedEvent;
 use factum_core::stream_id::{InvalidStreamId, StreamId};
@@ -78,7 +78,7 @@ pub trait Boundary: Sealed + Sized + Send + Sync + 'static {
     #[doc(hidden)]
     fn state<'p>(parts: &'p Self::Parts, now: &dyn Fn() -> Timestamp) -> Self::State<'p>;
 
-    /// Encodes the decision, and adds an entry for each stream to `streams`.
+    /// Encodes the decision, and adds its streams and events to `append`.
     ///
     /// # Errors
     /// Returns [`EncodeError`] if an event cannot be encoded.
@@ -87,7 +87,7 @@ pub trait Boundary: Sealed + Sized + Send + Sync + 'static {
         parts: &Self::Parts,
         decision: &Self::Decision,
         encoder: &mut Encoder,
-        streams: &mut Vec<StreamAppend>,
+        append: &mut Append,
     ) -> Result<(), EncodeError>;
 
     /// Calls `visit` for each stream whose deadlines the decision changes.
@@ -192,19 +192,19 @@ impl<A: Aggregate> Boundary for A {
         part: &AggregateState<A>,
         decision: &Events<A::Event>,
         encoder: &mut Encoder,
-        streams: &mut Vec<StreamAppend>,
+        append: &mut Append,
     ) -> Result<(), EncodeError> {
-        let decision = decision.as_slice();
-        // `collect` into a `Result` would not reserve the capacity.
-        let mut events = Vec::with_capacity(decision.len());
-        for event in decision {
-            events.push(encoder.encode(event)?);
-        }
-        streams.push(StreamAppend {
+        let stream = append.streams.len();
+        append.streams.push(ExpectedStream {
             stream: part.stream.clone(),
             expected: part.expected_version(),
-            events,
         });
+        let decision = decision.as_slice();
+        append.events.reserve(decision.len());
+        for event in decision {
+            let event = encoder.encode(event)?;
+            append.events.push(AppendEvent { stream, event });
+        }
         Ok(())
     }
 
@@ -257,7 +257,7 @@ impl<A: Aggregate> Boundary for Vec<A> {
         parts: &Vec<AggregateState<A>>,
         decision: &Vec<Events<A::Event>>,
         encoder: &mut Encoder,
-        streams: &mut Vec<StreamAppend>,
+        append: &mut Append,
     ) -> Result<(), EncodeError> {
         if decision.len() != parts.len() {
             let (actual, expected) = (decision.len(), parts.len());
@@ -273,7 +273,7 @@ impl<A: Aggregate> Boundary for Vec<A> {
         parts
             .iter()
             .zip(decision)
-            .try_for_each(|(part, events)| A::encode(part, events, encoder, streams))
+            .try_for_each(|(part, events)| A::encode(part, events, encoder, append))
     }
 
     fn for_each_deadline<'d>(
@@ -331,9 +331,9 @@ macro_rules! tuple_boundary {
                 parts: &Self::Parts,
                 decision: &Self::Decision,
                 encoder: &mut Encoder,
-                streams: &mut Vec<StreamAppend>,
+                append: &mut Append,
             ) -> Result<(), EncodeError> {
-                $($part::encode(&parts.$index, &decision.$index, encoder, streams)?;)+
+                $($part::encode(&parts.$index, &decision.$index, encoder, append)?;)+
                 Ok(())
             }
 

@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use factum_core::append::StreamAppend;
+use factum_core::append::Append;
 use factum_core::stream_id::StreamId;
 use factum_core::timestamp::Timestamp;
 
@@ -75,10 +75,10 @@ impl<B: Aggregates, F: Aggregates> Boundary for Found<B, F> {
         (named, found): &Self::Parts,
         (decision, found_decision): &Self::Decision,
         encoder: &mut Encoder,
-        streams: &mut Vec<StreamAppend>,
+        append: &mut Append,
     ) -> Result<(), EncodeError> {
-        B::encode(named, decision, encoder, streams)?;
-        F::encode(loaded::<F>(found), found_decision, encoder, streams)
+        B::encode(named, decision, encoder, append)?;
+        F::encode(loaded::<F>(found), found_decision, encoder, append)
     }
 
     fn for_each_deadline<'d>(

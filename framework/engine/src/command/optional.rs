@@ -1,6 +1,6 @@
 //! `Option<A>` as a boundary: an aggregate that a command may name.
 
-use factum_core::append::StreamAppend;
+use factum_core::append::Append;
 use factum_core::stream_id::StreamId;
 use factum_core::timestamp::Timestamp;
 
@@ -46,10 +46,10 @@ impl<A: Aggregate> Boundary for Option<A> {
         part: &Option<AggregateState<A>>,
         decision: &Events<A::Event>,
         encoder: &mut Encoder,
-        streams: &mut Vec<StreamAppend>,
+        append: &mut Append,
     ) -> Result<(), EncodeError> {
         match part {
-            Some(part) => A::encode(part, decision, encoder, streams),
+            Some(part) => A::encode(part, decision, encoder, append),
             None if decision.as_slice().is_empty() && decision.deadlines().is_none() => Ok(()),
             None => {
                 let source = format!(

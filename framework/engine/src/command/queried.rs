@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use factum_core::append::StreamAppend;
+use factum_core::append::Append;
 use factum_core::stream_id::StreamId;
 use factum_core::timestamp::Timestamp;
 
@@ -89,9 +89,9 @@ impl<B: Boundary, L: Queries> Boundary for Queried<B, L> {
         parts: &Self::Parts,
         decision: &Self::Decision,
         encoder: &mut Encoder,
-        streams: &mut Vec<StreamAppend>,
+        append: &mut Append,
     ) -> Result<(), EncodeError> {
-        B::encode(&parts.0, decision, encoder, streams)
+        B::encode(&parts.0, decision, encoder, append)
     }
 
     fn for_each_deadline<'d>(

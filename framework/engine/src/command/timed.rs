@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use factum_core::append::StreamAppend;
+use factum_core::append::Append;
 use factum_core::stream_id::StreamId;
 use factum_core::timestamp::Timestamp;
 
@@ -53,9 +53,9 @@ impl<B: Boundary> Boundary for Timed<B> {
         parts: &Self::Parts,
         decision: &Self::Decision,
         encoder: &mut Encoder,
-        streams: &mut Vec<StreamAppend>,
+        append: &mut Append,
     ) -> Result<(), EncodeError> {
-        B::encode(parts, decision, encoder, streams)
+        B::encode(parts, decision, encoder, append)
     }
 
     fn for_each_deadline<'d>(

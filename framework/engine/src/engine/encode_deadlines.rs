@@ -1,6 +1,6 @@
 //! The documents that an append changes: the deadlines of the decision, and those that the command consumes.
 
-use factum_core::append::{ExpectedVersion, StreamAppend};
+use factum_core::append::{Append, AppendEvent, ExpectedVersion};
 use factum_core::document::DocumentChanges;
 use factum_core::position::Version;
 use factum_core::stream_id::StreamId;
@@ -24,10 +24,10 @@ pub struct DeadlineDocuments {
 
 /// Encodes the deadlines that a decision sets and cancels on its streams.
 ///
-/// `streams` are the encoded events of the decision, which become the cause of the deadlines.
+/// `encoded` contains the events of the decision, which become the cause of the deadlines.
 pub fn encode_deadlines<E: std::error::Error + 'static>(
     deadlines: &[(&StreamId, &DeadlineChanges)],
-    streams: &[StreamAppend],
+    encoded: &Append,
     encoder: &mut Encoder,
     clock: &SharedClock,
     commands: &DeadlineCommands,
@@ -40,9 +40,11 @@ pub fn encode_deadlines<E: std::error::Error + 'static>(
     for (stream, deadlines) in deadlines {
         let validated = deadlines.validated()?;
         commands.check(validated)?;
-        let own = streams.iter().filter(|append| append.stream == **stream);
+        let mut own = encoded.events.iter().rev();
+        let own = own.find(|event| encoded.stream_of(event) == *stream);
         // Without an event on its own stream, the cause is the last event of the decision.
-        let event = own.chain(streams.iter().rev()).find_map(setting_event);
+        let event = own.or(encoded.events.last());
+        let event = event.map(|event| setting_event(encoded, event));
         let context = DeadlineContext {
             stream,
             event,
@@ -60,20 +62,22 @@ pub fn encode_deadlines<E: std::error::Error + 'static>(
     Ok(documents)
 }
 
-/// Returns the last event of an append to a stream.
-fn setting_event(append: &StreamAppend) -> Option<SettingEvent<'_>> {
-    let last = append.events.last()?;
-    let version = match append.expected {
+/// Describes an event that is the last one of its stream.
+fn setting_event<'a>(encoded: &'a Append, last: &AppendEvent) -> SettingEvent<'a> {
+    let part = &encoded.streams[last.stream];
+    let version = match part.expected {
         ExpectedVersion::Exact(version) => version,
         ExpectedVersion::NoStream | ExpectedVersion::Any | ExpectedVersion::StreamExists => {
             Version::ZERO
         }
     };
-    Some(SettingEvent {
-        id: last.id,
-        stream: &append.stream,
-        version: version.plus(append.events.len() as u64),
-    })
+    let events = encoded.events.iter();
+    let own = events.filter(|event| event.stream == last.stream);
+    SettingEvent {
+        id: last.event.id,
+        stream: &part.stream,
+        version: version.plus(own.count() as u64),
+    }
 }
 
 /// Combines the changes of a decision with those that the command consumes.

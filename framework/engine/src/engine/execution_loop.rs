@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use factum_core::append::{
     Append, AppendCondition, AppendError, Appended, Conflict, ExpectedVersion, IdempotencyKey,
-    StreamAppend, Violation,
+    Violation,
 };
 use factum_core::document::DocumentChanges;
 use factum_core::event_id::EventIdGenerator;
@@ -125,7 +125,8 @@ enum Unstored<E> {
 /// A decision, encoded for the append.
 struct Decided<C: Decide> {
     decision: Decision<C>,
-    streams: Vec<StreamAppend>,
+    /// The streams and events.
+    encoded: Append,
     changes: DocumentChanges,
     /// The time at which the first deadline that the decision sets is due.
     next_deadline: Option<Timestamp>,
@@ -326,16 +327,15 @@ impl<'e, C: Decide> Execution<'e, C> {
             Ok(decision) => decision,
             Err(rejection) => return Ok(Phase::Confirm(context, Unstored::Rejected(rejection))),
         };
-        let mut streams = Vec::new();
-        C::On::encode(&self.parts, &decision, &mut self.encoder, &mut streams)?;
+        let mut encoded = Append::default();
+        C::On::encode(&self.parts, &decision, &mut self.encoder, &mut encoded)?;
         let mut deadlines = Vec::new();
         C::On::for_each_deadline(&self.parts, &decision, &mut |stream, changes| {
             deadlines.push((stream, changes));
         });
         let (clock, commands) = (&self.engine.clock, &self.engine.deadline_commands);
-        let documents = encode_deadlines(&deadlines, &streams, &mut self.encoder, clock, commands)?;
-        let is_unchanged =
-            documents.changes.is_empty() && streams.iter().all(|append| append.events.is_empty());
+        let documents = encode_deadlines(&deadlines, &encoded, &mut self.encoder, clock, commands)?;
+        let is_unchanged = documents.changes.is_empty() && encoded.events.is_empty();
         // An idempotency key and consumed documents are stored without events, too. The append then checks the
         // versions.
         if is_unchanged && self.key.is_none() && self.consumed.is_empty() {
@@ -343,7 +343,7 @@ impl<'e, C: Decide> Execution<'e, C> {
         }
         let decided = Decided {
             decision,
-            streams,
+            encoded,
             changes: merge_consumed(documents.changes, &self.consumed),
             next_deadline: documents.next,
         };
@@ -391,12 +391,12 @@ impl<'e, C: Decide> Execution<'e, C> {
         let condition = self.condition();
         let has_condition = condition.is_some();
         let append = Append {
-            streams: decided.streams.clone(),
             condition,
             // Without them, the expected version could have been reached by the events of another engine.
             requires: context.dependencies.last_events(),
             key: self.key.clone(),
             changes: std::mem::take(&mut decided.changes),
+            ..decided.encoded.clone()
         };
         let span = debug_span!(
             "append",
@@ -419,7 +419,7 @@ impl<'e, C: Decide> Execution<'e, C> {
             }
             Poll::Pending => (&mut in_flight).await,
         };
-        match self.outcome(answer, decided.streams, in_flight.span()) {
+        match self.outcome(answer, decided.encoded, in_flight.span()) {
             Ok(StoredAppend::Stored { receipt, .. }) => {
                 self.apply(decided.decision, receipt.events(), context);
                 self.notify_alarm(decided.next_deadline);
@@ -440,9 +440,9 @@ impl<'e, C: Decide> Execution<'e, C> {
         decided: Decided<C>,
         mut in_flight: InFlight<'e>,
     ) -> PhaseResult<'e, C> {
-        let pipelined = self.publish(decided.decision, &decided.streams, context);
+        let pipelined = self.publish(decided.decision, &decided.encoded, context);
         let answer = (&mut in_flight).await;
-        match self.outcome(answer, decided.streams, in_flight.span()) {
+        match self.outcome(answer, decided.encoded, in_flight.span()) {
             Ok(StoredAppend::Stored { receipt, head }) => {
                 pipelined.resolve_stored(head);
                 self.notify_alarm(decided.next_deadline);
@@ -610,7 +610,7 @@ impl<'e, C: Decide> Execution<'e, C> {
     fn outcome(
         &self,
         answer: Result<Appended, AppendError>,
-        streams: Vec<StreamAppend>,
+        encoded: Append,
         span: &Span,
     ) -> Result<StoredAppend, AppendError> {
         let appended = answer?;
@@ -620,7 +620,7 @@ impl<'e, C: Decide> Execution<'e, C> {
             return Ok(StoredAppend::Repeated(appended));
         }
         let head = Position::new(appended.position.get() - appended.count);
-        let receipt = Receipt::appended(appended, streams, self.attempts);
+        let receipt = Receipt::appended(appended, encoded, self.attempts);
         Ok(StoredAppend::Stored { receipt, head })
     }
 
@@ -660,7 +660,7 @@ impl<'e, C: Decide> Execution<'e, C> {
     fn publish(
         &mut self,
         decision: Decision<C>,
-        streams: &[StreamAppend],
+        encoded: &Append,
         mut context: DecisionContext<'e>,
     ) -> PipelinedAppend<'e> {
         let mut previous: Vec<Version> = Vec::new();
@@ -678,7 +678,7 @@ impl<'e, C: Decide> Execution<'e, C> {
             let Some(stream) = part.stream() else {
                 continue;
             };
-            let dependency = match last_event(streams, stream) {
+            let dependency = match last_event(encoded, stream) {
                 Some(last_event) => {
                     let chain = context
                         .dependencies
@@ -705,9 +705,10 @@ impl<'e, C: Decide> Execution<'e, C> {
 }
 
 /// Returns the id of the last event of an append to `stream`.
-fn last_event(streams: &[StreamAppend], stream: &StreamId) -> Option<Uuid> {
-    let own = streams.iter().find(|append| append.stream == *stream)?;
-    Some(own.events.last()?.id)
+fn last_event(encoded: &Append, stream: &StreamId) -> Option<Uuid> {
+    let mut newest_first = encoded.events.iter().rev();
+    let last = newest_first.find(|event| encoded.stream_of(event) == stream)?;
+    Some(last.event.id)
 }
 
 /// Sleeps before a retry; returns at once outside a Tokio runtime, which has no timer.

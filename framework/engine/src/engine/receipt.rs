@@ -1,6 +1,6 @@
 //! [`Receipt`]: the result of an executed command.
 
-use factum_core::append::{Appended, ExpectedVersion, MAX_APPEND, StreamAppend};
+use factum_core::append::{Append, AppendEvent, Appended, ExpectedVersion, MAX_APPEND};
 use factum_core::position::{Position, Version};
 use factum_core::query::Query;
 use factum_core::read::Read;
@@ -8,7 +8,7 @@ use factum_core::store::Store;
 use factum_core::stream_id::StreamId;
 
 use crate::domain::error::StoreError;
-use crate::domain::record::{Assigned, RecordedEvent};
+use crate::domain::record::RecordedEvent;
 
 /// The result of an executed command.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,37 +64,25 @@ impl Receipt {
         self.repeated
     }
 
-    /// Creates the receipt of an append of `streams`.
-    pub(crate) fn appended(appended: Appended, streams: Vec<StreamAppend>, attempts: u32) -> Self {
-        let mut position = Position::new(appended.position.get() - appended.count);
-        let mut events = Vec::with_capacity(appended.count as usize);
-        let mut versions = appended.versions;
-        for (index, append) in streams.into_iter().enumerate() {
-            if append.events.is_empty() {
-                // The append has checked that the stream is still at the expected version.
-                let version = match append.expected {
-                    ExpectedVersion::Exact(version) => version,
-                    _ => Version::ZERO,
-                };
-                versions.insert(index, (append.stream, version));
-                continue;
-            }
-            if versions.len() == index {
-                versions.push((append.stream.clone(), Version::ZERO));
-            }
-            let last = versions[index].1;
-            let mut version = last.get().saturating_sub(append.events.len() as u64);
-            for event in append.events {
-                version += 1;
-                position = position.plus(1);
-                let assigned = Assigned {
-                    position,
-                    version: Version::new(version),
-                    recorded_at: appended.recorded_at,
-                };
-                events.push(RecordedEvent::new(event, append.stream.clone(), assigned));
-            }
-        }
+    /// Creates the receipt of `append`.
+    pub(crate) fn appended(appended: Appended, append: Append, attempts: u32) -> Self {
+        let assigned = append.assigned(&appended);
+        let versions = append.streams.iter().map(|part| {
+            // The append has checked that a stream without events is still at the expected version.
+            let version = match part.expected {
+                ExpectedVersion::Exact(version) => version,
+                _ => Version::ZERO,
+            };
+            (part.stream.clone(), version)
+        });
+        let mut versions: Vec<_> = versions.collect();
+        let events = append.events.into_iter().zip(assigned);
+        let events = events.map(|(AppendEvent { stream, event }, assigned)| {
+            let (stream, version) = &mut versions[stream];
+            *version = assigned.version;
+            RecordedEvent::new(event, stream.clone(), assigned)
+        });
+        let events = events.collect();
         Self {
             position: appended.position,
             versions,

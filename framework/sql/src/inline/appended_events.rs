@@ -1,9 +1,8 @@
 //! [`recorded`]: appended events, as a read returns them.
 
-use factum_core::append::{Append, Appended, StreamAppend};
+use factum_core::append::{Append, Appended};
 use factum_core::error::StoreError;
-use factum_core::position::{Position, Version};
-use factum_core::record::{Assigned, ContentType, NewEvent, RecordedEvent};
+use factum_core::record::{ContentType, NewEvent, RecordedEvent};
 
 /// Returns the events of appends as a read in the transaction returns them.
 ///
@@ -17,29 +16,19 @@ pub fn recorded<'a>(
 ) -> Result<Vec<RecordedEvent>, StoreError> {
     let mut events = Vec::new();
     for (append, appended) in stored.into_iter().filter(|(_, told)| !told.repeated) {
-        let parts = append.streams.iter().filter(|part| !part.events.is_empty());
-        let parts: Vec<&StreamAppend> = parts.collect();
-        if append.count() as u64 != appended.count || parts.len() != appended.versions.len() {
+        if append.count() as u64 != appended.count
+            || append.written_streams().len() != appended.versions.len()
+        {
             let what = format!(
                 "number of appended events: {}; the result is {appended:?}",
                 append.count()
             );
             return Err(StoreError::Corrupt(what));
         }
-        let mut position = appended.position.get() - appended.count;
-        for (part, (_, last)) in parts.into_iter().zip(&appended.versions) {
-            let mut version = last.get() - part.events.len() as u64;
-            for event in &part.events {
-                position += 1;
-                version += 1;
-                let assigned = Assigned {
-                    position: Position::new(position),
-                    version: Version::new(version),
-                    recorded_at: appended.recorded_at,
-                };
-                let event = as_read(event);
-                events.push(RecordedEvent::new(event, part.stream.clone(), assigned));
-            }
+        for (appending, assigned) in append.events.iter().zip(append.assigned(appended)) {
+            let stream = append.stream_of(appending).clone();
+            let event = as_read(&appending.event);
+            events.push(RecordedEvent::new(event, stream, assigned));
         }
     }
     factum_core::personal::redact(&mut events)?;

@@ -39,8 +39,8 @@ async fn read_note(store: &impl Store) -> Document {
     found.unwrap().pop().unwrap()
 }
 
-/// Checks the database in `support/schema_1.sql` after the upgrade, and writes to it.
-pub async fn check_schema_1(store: &impl Store) {
+/// Checks a database in `support/schema_….sql` after the upgrade, and writes to it.
+pub async fn check_older_schema(store: &impl Store) {
     check_events(store).await;
     check_finds(store).await;
     check_appends(store).await;
@@ -123,15 +123,20 @@ async fn check_finds(store: &impl Store) {
 
 async fn check_appends(store: &impl Store) {
     let note = read_note(store).await;
+    let (shelf_1, shelf) = (stream("shelf-1"), stream("shelf"));
     let append = Append::stream(
-        stream("shelf-1"),
+        shelf_1.clone(),
         ExpectedVersion::Exact(3.into()),
-        vec![emptied(6)],
+        Vec::new(),
     )
-    .and_stream(stream("shelf"), ExpectedVersion::NoStream, vec![emptied(7)])
+    .and_stream(shelf.clone(), ExpectedVersion::NoStream, vec![emptied(6)])
+    .and_event(0, emptied(7))
+    .and_event(1, emptied(8))
     .with_changes(DocumentChanges::new().put_if("note/a", note.revision, "2"));
     let appended = store.append(append).await.unwrap();
-    assert_eq!(appended.position, Position::new(7));
+    assert_eq!(appended.position, Position::new(8));
+    let versions = [(shelf, Version::new(2)), (shelf_1, Version::new(4))];
+    assert_eq!(appended.versions, versions);
     let bolts = store
         .read(Read::all(Query::tag(tag("piece", "bolt"))))
         .await
@@ -141,12 +146,12 @@ async fn check_appends(store: &impl Store) {
         .iter()
         .map(|event| event.position.get())
         .collect();
-    assert_eq!(bolts, [1, 3, 6, 7]);
+    assert_eq!(bolts, [1, 3, 6, 7, 8]);
     let of_shelves = store
         .read(Read::all(Query::category("shelf")))
         .await
         .unwrap();
-    assert_eq!(of_shelves.events.len(), 6);
+    assert_eq!(of_shelves.events.len(), 7);
     assert!(read_note(store).await.revision > note.revision);
 }
 

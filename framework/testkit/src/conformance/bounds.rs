@@ -96,6 +96,10 @@ fn invalid_appends() -> Vec<(Append, &'static str)> {
     let deep = [vec![b'['; 128], vec![b']'; 128]].concat();
     vec![
         (twice, "occurs twice"),
+        (
+            one(event(1)).and_event(1, event(2)),
+            "invalid stream index of an event: 1; the append has 1 streams",
+        ),
         (expectations, "too many streams in one append: 10001"),
         (
             same_id(),

@@ -105,7 +105,7 @@ pub async fn reused_event_id_has_no_effect<B: Backend>() {
     let store = backend.open().await;
     let key = |name: &str| IdempotencyKey::new(name, b"content");
     let first = to("contract-a", consecutive(1..=2));
-    let id = first.streams[0].events[1].id;
+    let id = first.events[1].event.id;
     let appended = append(&store, first.clone().idempotency_key(key("req-1"))).await;
     // With its key, the same append is a repetition.
     let repeated = append(&store, first.idempotency_key(key("req-1"))).await;

@@ -6,9 +6,9 @@ use super::harness::{Backend, all_events, append, event, events, join_all, numbe
 use factum_core::append::{
     Append, AppendError, Appended, ExpectedVersion, IdempotencyKey, Violation,
 };
-use factum_core::position::{Position, Version};
+use factum_core::position::Version;
 use factum_core::store::EventStore as _;
-use factum_engine::record::{Assigned, NewEvent, RecordedEvent};
+use factum_engine::record::{NewEvent, RecordedEvent};
 
 /// Creates an append of one or two events to its own stream and up to two events to a shared stream.
 fn request(number: u64) -> Append {
@@ -25,28 +25,19 @@ fn request(number: u64) -> Append {
 
 /// Returns the events that must be stored for `request` according to its result.
 fn reported_events(request: Append, result: &Appended) -> Vec<RecordedEvent> {
-    let mut position = Position::new(result.position.get() - result.count);
-    let mut reported = Vec::new();
-    let written = request
-        .streams
-        .into_iter()
-        .filter(|part| !part.events.is_empty());
-    for (part, (id, last)) in written.zip(&result.versions) {
-        assert_eq!(
-            *id, part.stream,
-            "the result must name the streams of the append"
-        );
-        let mut version = Version::new(last.get() - part.events.len() as u64);
-        for event in part.events {
-            (position, version) = (position.plus(1), version.plus(1));
-            let assigned = Assigned {
-                position,
-                version,
-                recorded_at: result.recorded_at,
-            };
-            reported.push(RecordedEvent::new(event, id.clone(), assigned));
-        }
-    }
+    let written = request.written_streams().into_iter();
+    let written = written.map(|index| &request.streams[index].stream);
+    assert!(
+        written.eq(result.versions.iter().map(|(stream, _)| stream)),
+        "the result must name the streams of the append"
+    );
+    let assigned = request.assigned(result);
+    let reported = request.events.iter().zip(assigned);
+    let reported = reported.map(|(event, assigned)| {
+        let stream = request.stream_of(event).clone();
+        RecordedEvent::new(event.event.clone(), stream, assigned)
+    });
+    let reported: Vec<_> = reported.collect();
     assert_eq!(reported.len() as u64, result.count);
     reported
 }

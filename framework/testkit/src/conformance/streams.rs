@@ -187,3 +187,50 @@ pub async fn import_keeps_original_times<B: Backend>() {
     assert_eq!(times[..3], [year(30), year(30), year(40)]);
     assert_eq!(times[3..], [future.recorded_at, ordinary.recorded_at]);
 }
+
+/// An import keeps the order of events whose streams are mixed.
+pub async fn import_keeps_the_order_of_mixed_events<B: Backend>() {
+    let backend = B::create().await;
+    let store = backend.open().await;
+    let time = Timestamp::from_micros(1_000_000);
+    let request = |first, expected| {
+        let request = Append::stream(stream("lamp-1"), expected, Vec::new())
+            .and_stream(stream("lamp-2"), expected, Vec::new())
+            .and_stream(stream("lamp-3"), ExpectedVersion::Any, Vec::new());
+        let order = [1, 0, 1, 2, 0].into_iter().zip(first..);
+        order.fold(request, |request, (stream, number)| {
+            request.and_event(stream, event(number))
+        })
+    };
+    let first = request(1, ExpectedVersion::NoStream);
+    let Some(first) = import(&store, first, time).await else {
+        return;
+    };
+    let names = |appended: &Appended| -> Vec<(String, u64)> {
+        let versions = appended.versions.iter();
+        let versions = versions.map(|(stream, version)| (stream.to_string(), version.get()));
+        versions.collect()
+    };
+    let of = |versions: [(&str, u64); 3]| versions.map(|(id, version)| (id.to_owned(), version));
+    assert_eq!((first.position, first.count), (Position::new(5), 5));
+    assert_eq!(
+        names(&first),
+        of([("lamp-2", 2), ("lamp-1", 2), ("lamp-3", 1)])
+    );
+    let next = request(6, ExpectedVersion::Exact(2.into()));
+    let next = import(&store, next, time).await.expect("an import");
+    assert_eq!((next.position, next.count), (Position::new(10), 5));
+    assert_eq!(
+        names(&next),
+        of([("lamp-2", 4), ("lamp-1", 4), ("lamp-3", 2)])
+    );
+    // Not an import: the versions that the store knows include the imported events.
+    append(&store, request(11, ExpectedVersion::Exact(4.into()))).await;
+    let stored = all_events(&store, 4).await;
+    assert_eq!(numbers(&stored), (1..=15).collect::<Vec<_>>());
+    let streams: Vec<&str> = stored.iter().map(|event| event.stream.as_str()).collect();
+    let order = ["lamp-2", "lamp-1", "lamp-2", "lamp-3", "lamp-1"];
+    assert_eq!(streams, order.repeat(3));
+    let versions: Vec<u64> = stored.iter().map(|event| event.version.get()).collect();
+    assert_eq!(versions, [1, 1, 2, 1, 2, 3, 3, 4, 2, 4, 5, 5, 6, 3, 6]);
+}

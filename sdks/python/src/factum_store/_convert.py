@@ -42,8 +42,10 @@ def append_request(
     idempotency_key: str | Key,
 ) -> pb.AppendRequest:
     """Creates the request of an append."""
+    appends = list(appends)
     request = pb.AppendRequest(
-        streams=[_stream_append(append) for append in appends],
+        streams=[_expected_stream(append) for append in appends],
+        events=[_new_event(event, stream) for stream, append in enumerate(appends) for event in append.events],
         required_events=[str(id) for id in required_events],
     )
     if condition is not None:
@@ -54,12 +56,8 @@ def append_request(
     return request
 
 
-def _stream_append(append: StreamAppend) -> pb.StreamAppend:
-    return pb.StreamAppend(
-        stream=append.stream,
-        expected=_expected_message(append.expected),
-        events=[_new_event(event) for event in append.events],
-    )
+def _expected_stream(append: StreamAppend) -> pb.ExpectedStream:
+    return pb.ExpectedStream(stream=append.stream, expected=_expected_message(append.expected))
 
 
 def _expected_message(expected: ExpectedVersion) -> pb.ExpectedVersion:
@@ -77,7 +75,7 @@ def _encode(value: Any) -> bytes:
     return text.encode()
 
 
-def _new_event(event: NewEvent) -> pb.NewEvent:
+def _new_event(event: NewEvent, stream: int) -> pb.NewEvent:
     is_bytes = isinstance(event.data, bytes)
     content_type = event.content_type
     if content_type is None:
@@ -91,6 +89,7 @@ def _new_event(event: NewEvent) -> pb.NewEvent:
         content_type=content_type,
         data=event.data if is_bytes else _encode(event.data),
         tags=event.tags,
+        stream=stream,
     )
     if event.id is not None:
         message.id = str(event.id)

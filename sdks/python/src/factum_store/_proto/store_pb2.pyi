@@ -45,7 +45,7 @@ class Metadata(_message.Message):
     def __init__(self, actor: _Optional[str] = ..., reason: _Optional[str] = ..., correlation_id: _Optional[str] = ..., causation_id: _Optional[str] = ..., tenant: _Optional[str] = ..., trace_parent: _Optional[str] = ..., extra: _Optional[bytes] = ..., foreign: _Optional[bytes] = ...) -> None: ...
 
 class NewEvent(_message.Message):
-    __slots__ = ("id", "event_type", "schema_version", "content_type", "data", "tags", "metadata")
+    __slots__ = ("id", "event_type", "schema_version", "content_type", "data", "tags", "metadata", "stream")
     ID_FIELD_NUMBER: _ClassVar[int]
     EVENT_TYPE_FIELD_NUMBER: _ClassVar[int]
     SCHEMA_VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -53,6 +53,7 @@ class NewEvent(_message.Message):
     DATA_FIELD_NUMBER: _ClassVar[int]
     TAGS_FIELD_NUMBER: _ClassVar[int]
     METADATA_FIELD_NUMBER: _ClassVar[int]
+    STREAM_FIELD_NUMBER: _ClassVar[int]
     id: str
     event_type: str
     schema_version: int
@@ -60,7 +61,8 @@ class NewEvent(_message.Message):
     data: bytes
     tags: _containers.RepeatedScalarFieldContainer[str]
     metadata: Metadata
-    def __init__(self, id: _Optional[str] = ..., event_type: _Optional[str] = ..., schema_version: _Optional[int] = ..., content_type: _Optional[str] = ..., data: _Optional[bytes] = ..., tags: _Optional[_Iterable[str]] = ..., metadata: _Optional[_Union[Metadata, _Mapping]] = ...) -> None: ...
+    stream: int
+    def __init__(self, id: _Optional[str] = ..., event_type: _Optional[str] = ..., schema_version: _Optional[int] = ..., content_type: _Optional[str] = ..., data: _Optional[bytes] = ..., tags: _Optional[_Iterable[str]] = ..., metadata: _Optional[_Union[Metadata, _Mapping]] = ..., stream: _Optional[int] = ...) -> None: ...
 
 class Event(_message.Message):
     __slots__ = ("position", "stream", "version", "id", "event_type", "schema_version", "content_type", "data", "tags", "metadata", "recorded_at")
@@ -100,15 +102,13 @@ class ExpectedVersion(_message.Message):
     exact: int
     def __init__(self, any: _Optional[_Union[Unit, _Mapping]] = ..., no_stream: _Optional[_Union[Unit, _Mapping]] = ..., stream_exists: _Optional[_Union[Unit, _Mapping]] = ..., exact: _Optional[int] = ...) -> None: ...
 
-class StreamAppend(_message.Message):
-    __slots__ = ("stream", "expected", "events")
+class ExpectedStream(_message.Message):
+    __slots__ = ("stream", "expected")
     STREAM_FIELD_NUMBER: _ClassVar[int]
     EXPECTED_FIELD_NUMBER: _ClassVar[int]
-    EVENTS_FIELD_NUMBER: _ClassVar[int]
     stream: str
     expected: ExpectedVersion
-    events: _containers.RepeatedCompositeFieldContainer[NewEvent]
-    def __init__(self, stream: _Optional[str] = ..., expected: _Optional[_Union[ExpectedVersion, _Mapping]] = ..., events: _Optional[_Iterable[_Union[NewEvent, _Mapping]]] = ...) -> None: ...
+    def __init__(self, stream: _Optional[str] = ..., expected: _Optional[_Union[ExpectedVersion, _Mapping]] = ...) -> None: ...
 
 class Query(_message.Message):
     __slots__ = ("items",)
@@ -158,18 +158,20 @@ class DocumentChange(_message.Message):
     def __init__(self, key: _Optional[str] = ..., expected_revision: _Optional[int] = ..., put: _Optional[str] = ..., delete: _Optional[_Union[Unit, _Mapping]] = ..., keep: _Optional[_Union[Unit, _Mapping]] = ...) -> None: ...
 
 class AppendRequest(_message.Message):
-    __slots__ = ("streams", "condition", "idempotency_key", "document_changes", "required_events")
+    __slots__ = ("streams", "condition", "idempotency_key", "document_changes", "required_events", "events")
     STREAMS_FIELD_NUMBER: _ClassVar[int]
     CONDITION_FIELD_NUMBER: _ClassVar[int]
     IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
     DOCUMENT_CHANGES_FIELD_NUMBER: _ClassVar[int]
     REQUIRED_EVENTS_FIELD_NUMBER: _ClassVar[int]
-    streams: _containers.RepeatedCompositeFieldContainer[StreamAppend]
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    streams: _containers.RepeatedCompositeFieldContainer[ExpectedStream]
     condition: AppendCondition
     idempotency_key: IdempotencyKey
     document_changes: _containers.RepeatedCompositeFieldContainer[DocumentChange]
     required_events: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, streams: _Optional[_Iterable[_Union[StreamAppend, _Mapping]]] = ..., condition: _Optional[_Union[AppendCondition, _Mapping]] = ..., idempotency_key: _Optional[_Union[IdempotencyKey, _Mapping]] = ..., document_changes: _Optional[_Iterable[_Union[DocumentChange, _Mapping]]] = ..., required_events: _Optional[_Iterable[str]] = ...) -> None: ...
+    events: _containers.RepeatedCompositeFieldContainer[NewEvent]
+    def __init__(self, streams: _Optional[_Iterable[_Union[ExpectedStream, _Mapping]]] = ..., condition: _Optional[_Union[AppendCondition, _Mapping]] = ..., idempotency_key: _Optional[_Union[IdempotencyKey, _Mapping]] = ..., document_changes: _Optional[_Iterable[_Union[DocumentChange, _Mapping]]] = ..., required_events: _Optional[_Iterable[str]] = ..., events: _Optional[_Iterable[_Union[NewEvent, _Mapping]]] = ...) -> None: ...
 
 class AppendResponse(_message.Message):
     __slots__ = ("position", "count", "streams", "recorded_at", "repeated")

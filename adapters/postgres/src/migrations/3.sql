@@ -1,0 +1,2 @@
+-- The events of an append may be mixed: `append_all` assigns their positions in the order of the arguments. Tables stay
+-- as they are, but the key of a stream is now any position of the append that created it.
