@@ -3,6 +3,7 @@
 pub mod access;
 pub mod backend;
 mod health;
+pub mod kurrentdb;
 mod log_head;
 mod messages;
 pub mod metrics;

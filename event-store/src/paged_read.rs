@@ -31,6 +31,8 @@ pub struct PagedRead {
     max_batch: usize,
     /// The head at the time of the call. Later events are not returned.
     head: Option<Position>,
+    /// The maximum number of events of the next page.
+    page_size: usize,
     ready: VecDeque<ReadBatch>,
     is_complete: bool,
 }
@@ -45,6 +47,7 @@ impl PagedRead {
             remaining: limit,
             max_batch: MAX_PAGE,
             head: None,
+            page_size: MAX_PAGE,
             ready: VecDeque::new(),
             is_complete: false,
         }
@@ -54,6 +57,13 @@ impl PagedRead {
     #[must_use]
     pub fn max_batch(mut self, max_batch: usize) -> Self {
         self.max_batch = max_batch;
+        self
+    }
+
+    /// Sets the number of events of the first page. Each page has twice as many as the page before it.
+    #[must_use]
+    pub fn first_page(mut self, size: usize) -> Self {
+        self.page_size = size.clamp(1, MAX_PAGE);
         self
     }
 
@@ -96,8 +106,12 @@ impl PagedRead {
     }
 
     async fn read_page(&mut self) -> Result<(), StoreError> {
-        let limit = self.remaining.unwrap_or(u64::MAX).min(MAX_PAGE as u64);
+        let limit = self
+            .remaining
+            .unwrap_or(u64::MAX)
+            .min(self.page_size as u64);
         let read = self.read.clone().limit(limit as usize);
+        self.page_size = (self.page_size * 2).min(MAX_PAGE);
         let page = self.store.read(read).await?;
         let is_first = self.head.is_none();
         let head = *self.head.get_or_insert(page.head);

@@ -1,8 +1,8 @@
 //! [`routes`]: the services of all protocols.
 
 use anyhow::Result;
-use factum_compatible_protocols::umadb;
 use factum_compatible_protocols::umadb::dcb_server::DcbServer;
+use factum_compatible_protocols::{kurrentdb, umadb};
 use factum_store_protocol::v1::event_store_service_server::EventStoreServiceServer;
 use factum_store_protocol::v1::state_service_server::StateServiceServer;
 use factum_store_protocol::{DESCRIPTOR, MAX_MESSAGE_BYTES};
@@ -10,6 +10,7 @@ use tonic::service::Routes;
 use tonic_health::pb::health_server::HealthServer;
 
 use crate::health::HealthChecks;
+use crate::kurrentdb::StreamServices;
 use crate::native::Native;
 use crate::serving::Serving;
 use crate::umadb::UmaDb;
@@ -17,6 +18,7 @@ use crate::umadb::UmaDb;
 /// The encoded `FileDescriptorSet`s of all services.
 pub const DESCRIPTORS: &[&[u8]] = &[
     DESCRIPTOR,
+    kurrentdb::DESCRIPTOR,
     umadb::DESCRIPTOR,
     tonic_health::pb::FILE_DESCRIPTOR_SET,
     tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
@@ -40,9 +42,11 @@ pub fn routes(serving: &Serving) -> Result<Routes> {
         serving.backend,
         serving.stop.clone(),
     );
+    let kurrentdb = StreamServices::new(serving.stores.clone(), serving.stop.clone());
     let umadb = UmaDb::new(serving.stores.clone(), serving.stop.clone());
     let health = HealthChecks::new(serving.readiness.clone(), serving.stop.clone(), DESCRIPTORS)?;
     let mut routes = Routes::builder();
+    kurrentdb.add_to(&mut routes);
     routes
         .add_service(
             EventStoreServiceServer::new(native.clone())
