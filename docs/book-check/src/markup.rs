@@ -6,8 +6,8 @@ use crate::html::Page;
 const MARKDOWN: [&str; 9] = ["](", "][", "**", "`", "~~~", "|--", "{{", "<!--", "[ ]"];
 
 /// The languages that the highlighter of mdBook, or the page, knows.
-const LANGUAGES: [&str; 9] = [
-    "console", "json", "mermaid", "rs", "rust", "sh", "sql", "text", "toml",
+const LANGUAGES: [&str; 12] = [
+    "console", "go", "json", "mermaid", "python", "rs", "rust", "sh", "sql", "text", "toml", "ts",
 ];
 
 /// The number of characters of a line of code that fit beside the table of contents.

@@ -1,4 +1,4 @@
-"""Runs the programs of the README with a Python interpreter, against the server of the tests."""
+"""Runs the programs of the README and of the book with a Python interpreter, against the server of the tests."""
 
 from __future__ import annotations
 
@@ -21,15 +21,16 @@ def programs(text: str) -> list[str]:
 
 def main() -> int:
     """Runs all programs, and returns the exit status."""
-    text = (Path(__file__).parents[1] / "README.md").read_text()
-    found = programs(text)
-    assert len(found) >= 4, "the README has too few programs"
+    sdks = Path(__file__).parents[2]
+    pages = [sdks / "python" / "README.md", sdks.parent / "docs" / "src" / "event-store" / "sdks.md"]
+    found = [program for page in pages for program in programs(page.read_text())]
+    assert len(found) >= 5, "the pages have too few programs"
     for program in found:
         assert ADDRESS in program, program
         text = program.replace(ADDRESS, os.environ["EVENT_STORE_ADDRESS"])
         run = subprocess.run([sys.argv[1], "-"], input=text, text=True, timeout=60, check=False)
         if run.returncode != 0:
-            print(f"a program of the README failed:\n{program}", file=sys.stderr)
+            print(f"a program failed:\n{program}", file=sys.stderr)
             return 1
     return 0
 
