@@ -21,7 +21,9 @@ pub struct ReadBatch {
     pub more: bool,
 }
 
-/// A read that continues page by page up to its limit. It has at least one batch.
+/// A read that continues page by page up to its limit.
+///
+/// A read without events has one batch, which contains the head.
 pub struct PagedRead {
     store: Arc<dyn Store>,
     read: Read,
@@ -38,7 +40,7 @@ pub struct PagedRead {
 }
 
 impl PagedRead {
-    /// Creates a read that returns at most `limit` events, which is at least 1.
+    /// Creates a read that returns at most `limit` events. With the limit 0 it has no batch.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, read: Read, limit: Option<u64>) -> Self {
         Self {
@@ -49,7 +51,7 @@ impl PagedRead {
             head: None,
             page_size: MAX_PAGE,
             ready: VecDeque::new(),
-            is_complete: false,
+            is_complete: limit == Some(0),
         }
     }
 

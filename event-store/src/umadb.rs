@@ -59,9 +59,8 @@ impl Dcb for UmaDb {
         request: Request<umadb::ReadRequest>,
     ) -> Result<Response<Self::ReadStream>, Status> {
         let store = self.store(&request)?;
-        read::read(store, request.into_inner())
-            .await
-            .map(Response::new)
+        let answers = read::read(store, request.into_inner()).await?;
+        Ok(Response::new(Box::pin(answers)))
     }
 
     async fn subscribe(
@@ -70,7 +69,7 @@ impl Dcb for UmaDb {
     ) -> Result<Response<Self::SubscribeStream>, Status> {
         let store = self.store(&request)?;
         let answers = subscribe::subscribe(store, request.into_inner(), self.stop.clone());
-        Ok(Response::new(answers))
+        Ok(Response::new(Box::pin(answers)))
     }
 
     async fn append(

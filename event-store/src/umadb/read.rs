@@ -5,20 +5,18 @@ use std::sync::Arc;
 use factum::Position;
 use factum::store::{MAX_PAGE, Read, Store};
 use factum_compatible_protocols::umadb;
-use futures_util::StreamExt as _;
-use futures_util::stream::empty;
+use futures_util::{Stream, StreamExt as _};
 use tonic::Status;
 
 use super::error::{invalid, store_failed};
 use super::{event, query};
 use crate::log_head::read_head;
-use crate::messages::Messages;
 use crate::paged_read::PagedRead;
 
 pub async fn read(
     store: Arc<dyn Store>,
     request: umadb::ReadRequest,
-) -> Result<Messages<umadb::ReadResponse>, Status> {
+) -> Result<impl Stream<Item = Result<umadb::ReadResponse, Status>> + Send, Status> {
     if request.subscribe() {
         return Err(invalid(
             "subscribe",
@@ -26,14 +24,11 @@ pub async fn read(
         ));
     }
     let limit = request.limit;
-    if limit == Some(0) {
-        return Ok(Box::pin(empty()));
-    }
     let read = PagedRead::new(store, range(&request), limit.map(u64::from))
         .max_batch(batch_size(request.batch_size));
     let started = read.start().await;
     let (_, batches) = started.map_err(|error| store_failed(&error))?;
-    Ok(Box::pin(batches.map(move |batch| {
+    Ok(batches.map(move |batch| {
         let batch = batch.map_err(|error| store_failed(&error))?;
         // A limited read has only seen the log up to its last event.
         let head = match limit {
@@ -42,7 +37,7 @@ pub async fn read(
         };
         let events = batch.events.iter().map(event::to_message).collect();
         Ok(umadb::ReadResponse { events, head })
-    })))
+    }))
 }
 
 /// Returns the read of a request. Its start is inclusive in both directions.

@@ -7,14 +7,14 @@ use factum::Position;
 use factum::engine::Subscription;
 use factum::store::{RecordedEvent, Store};
 use factum_compatible_protocols::umadb;
-use futures_util::stream::{empty, try_unfold};
+use futures_util::Stream;
+use futures_util::stream::try_unfold;
 use tokio::sync::watch;
 use tonic::Status;
 
 use super::error::store_failed;
 use super::read::batch_size;
 use super::{event, query};
-use crate::messages::Messages;
 use crate::metrics::{Protocol, SubscriptionMetrics};
 use crate::split::split;
 use crate::stop::stopped;
@@ -25,6 +25,7 @@ struct Subscriber {
     batch_size: usize,
     ready: VecDeque<Vec<umadb::SequencedEvent>>,
     metrics: SubscriptionMetrics,
+    is_complete: bool,
     stop: watch::Receiver<bool>,
 }
 
@@ -32,24 +33,25 @@ pub fn subscribe(
     store: Arc<dyn Store>,
     request: umadb::SubscribeRequest,
     stop: watch::Receiver<bool>,
-) -> Messages<umadb::SubscribeResponse> {
-    // There is no event after this position, so the protocol ends the subscription.
-    if request.after == Some(u64::MAX) {
-        return Box::pin(empty());
-    }
+) -> impl Stream<Item = Result<umadb::SubscribeResponse, Status>> + Send {
     let query = query::from_message(request.query);
-    let after = Position::new(request.after.unwrap_or(0));
+    let after = request.after.unwrap_or(0);
     let subscriber = Subscriber {
-        subscription: Subscription::new(store, query, after),
+        subscription: Subscription::new(store, query, Position::new(after)),
         batch_size: batch_size(request.batch_size),
         ready: VecDeque::new(),
-        metrics: SubscriptionMetrics::new(Protocol::Umadb, after),
+        metrics: SubscriptionMetrics::new(Protocol::Umadb, Position::new(after)),
+        // No event has a higher position.
+        is_complete: after == u64::MAX,
         stop,
     };
-    Box::pin(try_unfold(subscriber, |mut subscriber| async move {
+    try_unfold(subscriber, |mut subscriber| async move {
+        if subscriber.is_complete {
+            return Ok(None);
+        }
         let events = subscriber.next().await?;
         Ok(Some((umadb::SubscribeResponse { events }, subscriber)))
-    }))
+    })
 }
 
 impl Subscriber {
