@@ -162,8 +162,13 @@ fn check_receipt(
     let events = &log.events[stored.first as usize - 1..stored.last as usize];
     let mut versions: Vec<(StreamId, Version)> = Vec::new();
     for event in events {
-        versions.retain(|(stream, _)| *stream != event.stream);
-        versions.push((event.stream.clone(), event.version));
+        match versions
+            .iter_mut()
+            .find(|(stream, _)| *stream == event.stream)
+        {
+            Some((_, version)) => *version = event.version,
+            None => versions.push((event.stream.clone(), event.version)),
+        }
     }
     let expected = Appended {
         position: Position::new(stored.last),
