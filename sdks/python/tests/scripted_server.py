@@ -66,20 +66,20 @@ class ScriptedServer(grpc.GenericRpcHandler):
         name = handler_call_details.method.rsplit("/", 1)[-1]
         metadata = {entry[0]: entry[1] for entry in handler_call_details.invocation_metadata}
 
-        def play(request: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
+        def play(requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
             with self._changed:
                 self._running += 1
                 self._changed.notify_all()
             try:
-                yield from self._play(name, metadata, request, context)
+                yield from self._play(name, metadata, requests, context)
             finally:
                 with self._changed:
                     self._ended_at = time.monotonic()
                     self._running -= 1
                     self._changed.notify_all()
 
-        # A call with one answer looks like one with many.
-        return grpc.unary_stream_rpc_method_handler(play)
+        # A call with one request or answer looks like one with many.
+        return grpc.stream_stream_rpc_method_handler(play)
 
     def wait_for_calls(self, count: int) -> None:
         """Waits until the server has received a number of calls."""
@@ -97,7 +97,7 @@ class ScriptedServer(grpc.GenericRpcHandler):
                 self.problems.append(problem)
 
     def _play(
-        self, name: str, metadata: dict[str, Any], request: bytes, context: grpc.ServicerContext
+        self, name: str, metadata: dict[str, Any], requests: Iterator[bytes], context: grpc.ServicerContext
     ) -> Iterator[bytes]:
         cancelled = threading.Event()
         context.add_callback(cancelled.set)
@@ -109,14 +109,31 @@ class ScriptedServer(grpc.GenericRpcHandler):
             self.problems.append(f"unexpected call {number + 1}: {name}")
             context.abort(grpc.StatusCode.INTERNAL, "unexpected call")
         call = self._script[number]
-        self._check(call, number + 1, name, metadata, request)
+        self._check(call, number + 1, name, metadata, next(requests))
         for frame in call["frames"]:
             if "message" in frame:
                 yield encoded(METHODS[name].response, frame["message"])
             elif "status" in frame:
                 end(context, frame["status"])
+            elif "receive" in frame or "receive_end" in frame:
+                self._receive(frame.get("receive"), METHODS[name].request, requests, number + 1)
             elif not cancelled.wait(LIMIT):
                 self.problems.append(f"call {number + 1} was not cancelled")
+
+    def _receive(
+        self, expected: dict[str, Any] | None, kind: type[Message], requests: Iterator[bytes], number: int
+    ) -> None:
+        """Waits for the next request, or for the end of the requests."""
+        for request in requests:
+            actual = MessageToDict(kind.FromString(request))
+            if actual == {"heartbeat": {}} and expected != actual:
+                continue
+            problem = difference(expected, actual, self._texts)
+            if problem is not None:
+                self.problems.append(f"call {number}: {problem}")
+            return
+        if expected is not None:
+            self.problems.append(f"call {number}: the requests ended before {expected}")
 
     def _check(self, call: dict[str, Any], number: int, name: str, metadata: dict[str, Any], request: bytes) -> None:
         if name != call["rpc"]:
@@ -145,7 +162,8 @@ def end(context: grpc.ServicerContext, status: dict[str, Any]) -> None:
     details: list[Message] = []
     if "reason" in status:
         domain = status.get("domain", "factum.store")
-        details.append(error_details_pb2.ErrorInfo(reason=status["reason"], domain=domain))
+        info = error_details_pb2.ErrorInfo(reason=status["reason"], domain=domain, metadata=status.get("facts", {}))
+        details.append(info)
     if "fields" in status:
         violation = error_details_pb2.BadRequest.FieldViolation
         fields = [violation(field=part["field"], description=part["rule"]) for part in status["fields"]]

@@ -11,14 +11,13 @@ from typing import Any
 
 import pytest
 from scripted_server import LIMIT, ScriptedServer
-from vector_values import arguments, contains, error, item, options, plain
+from vector_values import answer, arguments, contains, error, item, options, plain
 
 import factum_store as fs
 
-ALL: list[dict[str, Any]] = json.loads((Path(__file__).parents[2] / "vectors.json").read_text())["vectors"]
-VECTORS = [vector for vector in ALL if "feature" not in vector]
+VECTORS: list[dict[str, Any]] = json.loads((Path(__file__).parents[2] / "vectors.json").read_text())["vectors"]
 
-MANY = {"read_stream", "read_all", "subscribe", "list_streams"}
+MANY = {"read_stream", "read_all", "subscribe", "list_streams", "consume", "list_groups", "list_dead_letters"}
 """The operations with many results."""
 
 
@@ -41,12 +40,29 @@ def note_end(outcome: dict[str, Any], results: Any) -> None:
         outcome["more"] = results.more
 
 
+def operation_of(client: Any, name: str) -> Any:
+    """Returns the operation with the name of the vectors."""
+    if name == "consume" or "group" in name or "dead_letter" in name:
+        short = name.removesuffix("_groups").removesuffix("_group")
+        return getattr(client.groups, short)
+    return getattr(client, name)
+
+
+def note_item(outcome: dict[str, Any], call: dict[str, Any], received: Any) -> None:
+    """Adds an item to the outcome. A delivery is answered."""
+    items = outcome["items"]
+    items.append(item(received))
+    if isinstance(received, fs.Delivery):
+        answers = call.get("answers", [])
+        answer(received, answers[len(items) - 1] if len(items) <= len(answers) else None)
+
+
 def run_sync(vector: dict[str, Any], server: ScriptedServer) -> dict[str, Any]:
     """Runs a vector with the client for threads."""
     outcome: dict[str, Any] = {}
     call, cancel = vector["call"], vector.get("cancel", {})
     with fs.Client(f"factum://127.0.0.1:{server.port}", **options(vector.get("client", {}))) as client:
-        operation = getattr(client, call["operation"])
+        operation = operation_of(client, call["operation"])
         try:
             results = operation(**arguments(call))
             if call["operation"] not in MANY:
@@ -62,7 +78,7 @@ def run_sync(vector: dict[str, Any], server: ScriptedServer) -> dict[str, Any]:
             items = outcome["items"] = []
             while len(items) != cancel.get("after_items"):
                 try:
-                    items.append(item(next(results)))
+                    note_item(outcome, call, next(results))
                 except StopIteration:
                     if "after_call" in cancel:
                         outcome["cancelled"] = True
@@ -83,19 +99,21 @@ async def run_async(vector: dict[str, Any], server: ScriptedServer) -> dict[str,
     call, cancel = vector["call"], vector.get("cancel", {})
 
     async def operate(client: fs.AsyncClient) -> None:
-        results = getattr(client, call["operation"])(**arguments(call))
+        results = operation_of(client, call["operation"])(**arguments(call))
         if call["operation"] not in MANY:
             outcome["result"] = plain(await results)
             return
         items = outcome["items"] = []
         while len(items) != cancel.get("after_items"):
             try:
-                items.append(item(await anext(results)))
+                note_item(outcome, call, await anext(results))
             except StopAsyncIteration:
                 note_end(outcome, results)
                 break
         if inspect.isasyncgen(results):
             await results.aclose()
+        elif isinstance(results, fs.AsyncConsumer):
+            await results.close()
         else:
             results.close()
 
@@ -136,7 +154,9 @@ def test_vectors_have_unique_names_and_known_fields() -> None:
     names = [vector["name"] for vector in VECTORS]
     assert len(set(names)) == len(names) >= 40
     for vector in VECTORS:
-        assert vector.keys() <= {"name", "feature", "rule", "client", "call", "server", "cancel", "expect"}, vector["name"]
+        assert vector.keys() <= {"name", "feature", "rule", "client", "call", "server", "cancel", "expect"}, vector[
+            "name"
+        ]
         assert vector["expect"].keys() <= {"result", "items", "error", "head", "more", "cancelled"}, vector["name"]
         for call in vector["server"]:
             assert call.keys() <= {"rpc", "request", "metadata", "not_before_ms", "frames"}, vector["name"]

@@ -59,7 +59,11 @@ def arguments(call: dict[str, Any]) -> dict[str, Any]:
                 given[name] = [UUID(id) for id in value]
             case "idempotency_key":
                 given[name] = fs.Key.NONE if value is None else value
-            case "timeout_ms" | "heartbeat_ms":
+            case "settings":
+                given[name] = fs.GroupSettings(**arguments({"operation": "", **value}))
+            case "answers":
+                continue
+            case _ if name.endswith("_ms"):
                 given[name.removesuffix("_ms")] = value / 1000
             case _:
                 given[name] = value
@@ -106,8 +110,21 @@ def item(value: Any) -> dict[str, Any]:
         fs.FellBehind: "fell_behind",
         fs.Checkpoint: "checkpoint",
         fs.StreamSummary: "stream",
+        fs.Delivery: "delivery",
+        fs.Group: "group",
+        fs.DeadLetter: "dead_letter",
     }
     return {names[type(value)]: plain(value)}
+
+
+def answer(delivery: fs.Delivery, given: Any) -> None:
+    """Answers a delivery."""
+    if given == "ack":
+        assert delivery.ack()
+    elif given is not None:
+        assert delivery.nack(**arguments({"operation": "", **given}))
+    if given is not None:
+        assert not delivery.ack(), "a second answer is ignored"
 
 
 def error(value: fs.StoreError) -> dict[str, Any]:
@@ -131,7 +148,7 @@ def plain(value: Any) -> Any:
             return [plain(part) for part in value]
     if not dataclasses.is_dataclass(value):
         return value
-    names = [field.name for field in dataclasses.fields(value)]
+    names = [field.name for field in dataclasses.fields(value) if not field.name.startswith("_")]
     fields = {name: plain(getattr(value, name)) for name in names if name != "data"}
     if isinstance(value, fs.Event):
         fields["data_base64"] = base64.b64encode(value.data).decode()

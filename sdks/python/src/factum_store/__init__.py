@@ -1,6 +1,8 @@
 """A client of the Factum event store, synchronous and for asyncio."""
 
 from factum_store._async.client import AsyncClient
+from factum_store._async.consumer import AsyncConsumer
+from factum_store._async.groups import AsyncGroups
 from factum_store._async.reader import AsyncEventReader
 from factum_store._async.subscription import AsyncSubscription
 from factum_store._connection import Basic, Credentials, Pem, Tls, Token
@@ -13,6 +15,9 @@ from factum_store._errors import (
     DocumentViolation,
     EventIdReusedError,
     FailedError,
+    GroupChangedError,
+    GroupExistsError,
+    GroupStoppedError,
     InvalidArgumentError,
     InvalidField,
     KeyReusedError,
@@ -32,6 +37,17 @@ from factum_store._errors import (
     UnsupportedError,
     VersionViolation,
     Violation,
+)
+from factum_store._group_model import (
+    Action,
+    DeadLetter,
+    Delivery,
+    Group,
+    GroupConsumer,
+    GroupProgress,
+    GroupSettings,
+    GroupStop,
+    PartitionKey,
 )
 from factum_store._model import (
     AppendCondition,
@@ -57,14 +73,19 @@ from factum_store._model import (
 )
 from factum_store._retry import Retry
 from factum_store._sync.client import Client
+from factum_store._sync.consumer import Consumer
+from factum_store._sync.groups import Groups
 from factum_store._sync.reader import EventReader
 from factum_store._sync.subscription import Subscription
 
 __all__ = [
+    "Action",
     "AppendCondition",
     "Appended",
     "AsyncClient",
+    "AsyncConsumer",
     "AsyncEventReader",
+    "AsyncGroups",
     "AsyncSubscription",
     "Basic",
     "BeyondHeadError",
@@ -73,9 +94,12 @@ __all__ = [
     "Client",
     "ConditionViolation",
     "ConflictError",
+    "Consumer",
     "CorruptError",
     "Credentials",
+    "DeadLetter",
     "DeadlineExceededError",
+    "Delivery",
     "Direction",
     "DocumentViolation",
     "Event",
@@ -85,6 +109,15 @@ __all__ = [
     "ExpectedVersion",
     "FailedError",
     "FellBehind",
+    "Group",
+    "GroupChangedError",
+    "GroupConsumer",
+    "GroupExistsError",
+    "GroupProgress",
+    "GroupSettings",
+    "GroupStop",
+    "GroupStoppedError",
+    "Groups",
     "InvalidArgumentError",
     "InvalidField",
     "JsonValue",
@@ -96,6 +129,7 @@ __all__ = [
     "NewEvent",
     "NotFoundError",
     "OutcomeUnknownError",
+    "PartitionKey",
     "Pem",
     "PermissionDeniedError",
     "ProjectionRejectedError",

@@ -153,7 +153,7 @@ def appended(message: pb.AppendResponse) -> Appended:
         position=message.position,
         count=message.count,
         versions={part.stream: part.version for part in message.streams},
-        recorded_at=_time("recorded_at", message, message.recorded_at),
+        recorded_at=time_of("recorded_at", message, message.recorded_at),
         repeated=message.repeated,
     )
 
@@ -175,7 +175,7 @@ def _event(message: pb.Event) -> Event:
         data=message.data,
         tags=tuple(message.tags),
         metadata=_metadata(message.metadata),
-        recorded_at=_time("recorded_at", message, message.recorded_at),
+        recorded_at=time_of("recorded_at", message, message.recorded_at),
     )
 
 
@@ -218,7 +218,8 @@ def _uuid(field: str, text: str) -> uuid.UUID:
         raise ProtocolError(f"invalid {field} from the server: {text!r}; expected a UUID") from error
 
 
-def _time(field: str, parent: Any, message: Timestamp) -> datetime:
+def time_of(field: str, parent: Any, message: Timestamp) -> datetime:
+    """Converts a time, which is required."""
     if not parent.HasField(field):
         raise ProtocolError(f"missing {field} from the server")
     try:
@@ -237,7 +238,7 @@ def description(message: pb.DescribeStreamResponse) -> StreamDescription:
     if not message.HasField("stream"):
         raise ProtocolError("missing stream from the server")
     stream = message.stream
-    changed_at = _time("changed_at", message, message.changed_at)
+    changed_at = time_of("changed_at", message, message.changed_at)
     return StreamDescription(stream.stream, stream.version, stream.position, changed_at)
 
 

@@ -165,9 +165,41 @@ class InvalidArgumentError(StoreError):
 
 
 class NotFoundError(StoreError):
-    """The stream has no events."""
+    """The stream has no events, or there is no consumer group of this name."""
 
     kind = "not_found"
+
+
+class GroupExistsError(StoreError):
+    """A consumer group of this name exists."""
+
+    kind = "group_exists"
+
+
+class GroupChangedError(StoreError):
+    """The consumer group is at another generation."""
+
+    kind = "group_changed"
+
+    def __init__(self, message: str, expected: int = 0, actual: int = 0) -> None:
+        super().__init__(message)
+        self.expected = expected
+        """The expected generation."""
+        self.actual = actual
+        """The actual generation."""
+
+
+class GroupStoppedError(StoreError):
+    """The consumer group delivers no further events to this consumer."""
+
+    kind = "group_stopped"
+
+    def __init__(self, message: str, reason: str = "unknown", position: int = 0) -> None:
+        super().__init__(message)
+        self.reason = reason
+        """The name of the reason, for example ``group_deleted``; ``unknown`` if it is not known."""
+        self.position = position
+        """The position of the group."""
 
 
 class ProjectionRejectedError(StoreError):
@@ -289,6 +321,12 @@ _BY_REASON: Mapping[str, type[StoreError]] = {
     "CLOSED": UnavailableError,
     "INTERRUPTED": OutcomeUnknownError,
     "FAILED": FailedError,
+    "GROUP_NOT_FOUND": NotFoundError,
+    "GROUP_EXISTS": GroupExistsError,
+    "GROUP_OTHER_GENERATION": GroupChangedError,
+    "GROUP_STOPPED": GroupStoppedError,
+    "GROUP_LIMIT": ResourceExhaustedError,
+    "GROUP_BUSY": UnavailableError,
 }
 
 _BY_CODE: Mapping[StatusCode, type[StoreError]] = {
@@ -328,6 +366,12 @@ class _Details:
                 continue
         return None
 
+    def number(self, key: str) -> int:
+        """Returns a fact of the reason, or 0."""
+        info = self.find(error_details_pb2.ErrorInfo)
+        text = "" if info is None else info.metadata.get(key, "")
+        return int(text) if text.isdecimal() else 0
+
 
 def error_of(status: Status, *, is_write: bool) -> StoreError:
     """Converts the status of a call into its error."""
@@ -357,6 +401,10 @@ def _with_facts(kind: type[StoreError], message: str, details: _Details) -> Stor
     if kind is PermissionDeniedError:
         denied = refusal.denied
         return PermissionDeniedError(message, denied.principal, denied.permission, denied.resource)
+    if kind is GroupChangedError:
+        return GroupChangedError(message, details.number("expected"), details.number("actual"))
+    if kind is GroupStoppedError:
+        return GroupStoppedError(message, position=details.number("position"))
     if kind is InvalidArgumentError:
         request = details.find(error_details_pb2.BadRequest) or error_details_pb2.BadRequest()
         fields = [InvalidField(part.field, part.description) for part in request.field_violations]

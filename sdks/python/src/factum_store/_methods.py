@@ -7,6 +7,7 @@ from typing import Generic, TypeVar
 
 from google.protobuf.message import Message
 
+from factum_store._proto import groups_pb2 as groups
 from factum_store._proto import store_pb2 as pb
 
 Req = TypeVar("Req", bound=Message)
@@ -36,3 +37,19 @@ GET_HEAD = Method("GetHead", pb.GetHeadRequest, pb.GetHeadResponse)
 LIST_STREAMS = Method("ListStreams", pb.ListStreamsRequest, pb.ListStreamsResponse)
 DESCRIBE_STREAM = Method("DescribeStream", pb.DescribeStreamRequest, pb.DescribeStreamResponse)
 GET_SERVER_INFO = Method("GetServerInfo", pb.GetServerInfoRequest, pb.GetServerInfoResponse)
+
+GROUPS = "ConsumerGroupService"
+
+CREATE_GROUP = Method("CreateGroup", groups.CreateGroupRequest, groups.CreateGroupResponse, GROUPS)
+UPDATE_GROUP = Method("UpdateGroup", groups.UpdateGroupRequest, groups.UpdateGroupResponse, GROUPS)
+DELETE_GROUP = Method("DeleteGroup", groups.DeleteGroupRequest, groups.DeleteGroupResponse, GROUPS)
+DESCRIBE_GROUP = Method("DescribeGroup", groups.DescribeGroupRequest, groups.DescribeGroupResponse, GROUPS)
+LIST_GROUPS = Method("ListGroups", groups.ListGroupsRequest, groups.ListGroupsResponse, GROUPS)
+RESET_GROUP = Method("ResetGroup", groups.ResetGroupRequest, groups.ResetGroupResponse, GROUPS)
+RESUME_GROUP = Method("ResumeGroup", groups.ResumeGroupRequest, groups.ResumeGroupResponse, GROUPS)
+CONSUME = Method("Consume", groups.ConsumeRequest, groups.ConsumeResponse, GROUPS)
+LIST_DEAD_LETTERS = Method("ListDeadLetters", groups.ListDeadLettersRequest, groups.ListDeadLettersResponse, GROUPS)
+RETRY_DEAD_LETTERS = Method("RetryDeadLetters", groups.RetryDeadLettersRequest, groups.RetryDeadLettersResponse, GROUPS)
+DISCARD_DEAD_LETTERS = Method(
+    "DiscardDeadLetters", groups.DiscardDeadLettersRequest, groups.DiscardDeadLettersResponse, GROUPS
+)

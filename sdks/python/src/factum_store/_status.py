@@ -36,3 +36,8 @@ def silent(seconds: float) -> CallFailed:
 def ended() -> CallFailed:
     """Creates the failure of a call without end that has ended."""
     return CallFailed(Status(StatusCode.UNAVAILABLE, "the server ended the call"))
+
+
+def interrupted(message: str) -> CallFailed:
+    """Creates the failure of a call that the server has ended for a reason that passes."""
+    return CallFailed(Status(StatusCode.UNAVAILABLE, message))

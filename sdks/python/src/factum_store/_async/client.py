@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterable
-from enum import Enum
 from types import TracebackType
 from uuid import UUID
 
 from typing_extensions import Self
 
 from factum_store import _convert as convert
+from factum_store._async.calls import TIMEOUT, AsyncCalls, Default
+from factum_store._async.groups import AsyncGroups
 from factum_store._async.reader import AsyncEventReader
 from factum_store._async.subscription import AsyncSubscription
 from factum_store._async.transport import AsyncTransport
 from factum_store._connection import Credentials, Tls, settings
-from factum_store._errors import CallFailed
 from factum_store._methods import (
     APPEND,
     DESCRIBE_STREAM,
     GET_HEAD,
     GET_SERVER_INFO,
     LIST_STREAMS,
-    Method,
-    Req,
-    Res,
 )
 from factum_store._model import (
     AppendCondition,
@@ -40,14 +36,7 @@ from factum_store._model import (
     StreamSummary,
 )
 from factum_store._proto import store_pb2 as pb
-from factum_store._retry import Deadline, Retry, Tries
-
-
-class _Default(Enum):
-    TIMEOUT = "timeout of the client"
-
-
-_TIMEOUT = _Default.TIMEOUT
+from factum_store._retry import Retry
 
 
 class AsyncClient:
@@ -93,6 +82,9 @@ class AsyncClient:
             silence=silence,
         )
         self._transport = AsyncTransport(self._settings)
+        self._calls = AsyncCalls(self._transport, self._settings)
+        self.groups = AsyncGroups(self._calls)
+        """The operations of consumer groups."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -115,7 +107,7 @@ class AsyncClient:
         condition: AppendCondition | None = None,
         required_events: Iterable[UUID] = (),
         idempotency_key: str | Key = Key.GENERATED,
-        timeout: float | _Default | None = _TIMEOUT,
+        timeout: float | Default | None = TIMEOUT,
     ) -> Appended:
         """Stores events of one stream together or not at all. Returns after the events are durable.
 
@@ -153,7 +145,7 @@ class AsyncClient:
         condition: AppendCondition | None = None,
         required_events: Iterable[UUID] = (),
         idempotency_key: str | Key = Key.GENERATED,
-        timeout: float | _Default | None = _TIMEOUT,
+        timeout: float | Default | None = TIMEOUT,
     ) -> Appended:
         """Stores events of any number of streams together or not at all. Returns after the events are durable.
 
@@ -169,7 +161,7 @@ class AsyncClient:
         """
         request = convert.append_request(streams, condition, required_events, idempotency_key)
         has_key = idempotency_key is not Key.NONE
-        answer = await self._call(APPEND, request, timeout, is_write=True, has_key=has_key)
+        answer = await self._calls.call(APPEND, request, timeout, is_write=True, has_key=has_key)
         return convert.appended(answer)
 
     def read_stream(
@@ -265,13 +257,13 @@ class AsyncClient:
             request.heartbeat.CopyFrom(convert.duration_message(heartbeat))
         return AsyncSubscription(self._transport, request, self._settings.reconnect, self._settings.silence)
 
-    async def head(self, *, timeout: float | _Default | None = _TIMEOUT) -> int:
+    async def head(self, *, timeout: float | Default | None = TIMEOUT) -> int:
         """Returns the position of the last event; 0 if the log is empty.
 
         Raises:
             StoreError: The call failed.
         """
-        answer = await self._call(GET_HEAD, pb.GetHeadRequest(), timeout)
+        answer = await self._calls.call(GET_HEAD, pb.GetHeadRequest(), timeout)
         return answer.position
 
     async def list_streams(
@@ -279,7 +271,7 @@ class AsyncClient:
         *,
         category: str | None = None,
         page_size: int | None = None,
-        timeout: float | _Default | None = _TIMEOUT,
+        timeout: float | Default | None = TIMEOUT,
     ) -> AsyncIterator[StreamSummary]:
         """Lists streams in the byte order of their names. Each page is one call.
 
@@ -293,14 +285,14 @@ class AsyncClient:
         """
         request = pb.ListStreamsRequest(category=category, page_size=page_size or 0)
         while True:
-            page = await self._call(LIST_STREAMS, request, timeout)
+            page = await self._calls.call(LIST_STREAMS, request, timeout)
             for message in page.streams:
                 yield convert.summary(message)
             if not page.next_page_token:
                 return
             request.page_token = page.next_page_token
 
-    async def describe_stream(self, stream: str, *, timeout: float | _Default | None = _TIMEOUT) -> StreamDescription:
+    async def describe_stream(self, stream: str, *, timeout: float | Default | None = TIMEOUT) -> StreamDescription:
         """Returns the version of a stream, and the position and time of its last event.
 
         Raises:
@@ -308,34 +300,16 @@ class AsyncClient:
             StoreError: Another failure.
         """
         request = pb.DescribeStreamRequest(stream=stream)
-        return convert.description(await self._call(DESCRIBE_STREAM, request, timeout))
+        return convert.description(await self._calls.call(DESCRIBE_STREAM, request, timeout))
 
-    async def server_info(self, *, timeout: float | _Default | None = _TIMEOUT) -> ServerInfo:
+    async def server_info(self, *, timeout: float | Default | None = TIMEOUT) -> ServerInfo:
         """Returns the version, the backend, the features and the limits of the server.
 
         Raises:
             StoreError: The call failed.
         """
         request = pb.GetServerInfoRequest()
-        return convert.server_info(await self._call(GET_SERVER_INFO, request, timeout))
-
-    async def _call(
-        self,
-        method: Method[Req, Res],
-        request: Req,
-        timeout: float | _Default | None,
-        *,
-        is_write: bool = False,
-        has_key: bool = False,
-    ) -> Res:
-        deadline = Deadline(self._settings.timeout if isinstance(timeout, _Default) else timeout)
-        tries = Tries(self._settings.retry, deadline, is_write=is_write, has_key=has_key)
-        while True:
-            try:
-                return await self._transport.unary(method, request, deadline.remaining())
-            except CallFailed as failure:
-                pause = tries.pause_after(failure)
-            await asyncio.sleep(pause)
+        return convert.server_info(await self._calls.call(GET_SERVER_INFO, request, timeout))
 
 
 def _limit(limit: int | None) -> int:

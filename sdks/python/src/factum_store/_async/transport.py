@@ -49,6 +49,60 @@ class AsyncCall(Generic[Res]):
         self._call.cancel()
 
 
+class AsyncDuplex(AsyncCall[Res], Generic[Req, Res]):
+    """A call with any number of requests and answers."""
+
+    def __init__(self, call: Any, requests: _Requests[Req]) -> None:
+        super().__init__(call)
+        self._requests = requests
+
+    def send(self, request: Req) -> bool:
+        """Sends a request, in order; returns False if the call has ended."""
+        return not self._call.done() and self._requests.put(request)
+
+    def end(self) -> None:
+        """Ends the requests. The answers continue."""
+        self._requests.end()
+
+    def cancel(self) -> None:
+        """Cancels the call."""
+        self._requests.end()
+        super().cancel()
+
+
+class _Requests(Generic[Req]):
+    """The requests of a call, with one that is sent while there are no others."""
+
+    def __init__(self, first: Req, idle: Req, interval: float) -> None:
+        self._queue: asyncio.Queue[Req | None] = asyncio.Queue()
+        self._queue.put_nowait(first)
+        self._idle = idle
+        self._interval = interval
+        self._is_ended = False
+
+    def put(self, request: Req) -> bool:
+        if self._is_ended:
+            return False
+        self._queue.put_nowait(request)
+        return True
+
+    def end(self) -> None:
+        self._is_ended = True
+        self._queue.put_nowait(None)
+
+    def __aiter__(self) -> _Requests[Req]:
+        return self
+
+    async def __anext__(self) -> Req:
+        try:
+            request = await asyncio.wait_for(self._queue.get(), self._interval)
+        except asyncio.TimeoutError:
+            return self._idle
+        if request is None:
+            raise StopAsyncIteration
+        return request
+
+
 class AsyncTransport:
     """A gRPC channel."""
 
@@ -83,6 +137,14 @@ class AsyncTransport:
             method.path, request_serializer=_serialize, response_deserializer=method.response.FromString
         )
         return AsyncCall(callable(request, timeout=timeout, metadata=self._metadata))
+
+    async def duplex(self, method: Method[Req, Res], first: Req, idle: Req, interval: float) -> AsyncDuplex[Req, Res]:
+        """Opens a call with many requests; sends ``idle`` after ``interval`` seconds without a request."""
+        callable = self._channel.stream_stream(
+            method.path, request_serializer=_serialize, response_deserializer=method.response.FromString
+        )
+        requests = _Requests(first, idle, interval)
+        return AsyncDuplex(callable(requests, metadata=self._metadata), requests)
 
     async def close(self) -> None:
         """Cancels all calls, and closes the connection."""

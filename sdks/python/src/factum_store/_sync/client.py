@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator
-from enum import Enum
 from types import TracebackType
 from uuid import UUID
 
@@ -13,16 +11,12 @@ from typing_extensions import Self
 
 from factum_store import _convert as convert
 from factum_store._connection import Credentials, Tls, settings
-from factum_store._errors import CallFailed
 from factum_store._methods import (
     APPEND,
     DESCRIBE_STREAM,
     GET_HEAD,
     GET_SERVER_INFO,
     LIST_STREAMS,
-    Method,
-    Req,
-    Res,
 )
 from factum_store._model import (
     AppendCondition,
@@ -38,17 +32,12 @@ from factum_store._model import (
     StreamSummary,
 )
 from factum_store._proto import store_pb2 as pb
-from factum_store._retry import Deadline, Retry, Tries
+from factum_store._retry import Retry
+from factum_store._sync.calls import TIMEOUT, Calls, Default
+from factum_store._sync.groups import Groups
 from factum_store._sync.reader import EventReader
 from factum_store._sync.subscription import Subscription
 from factum_store._sync.transport import Transport
-
-
-class _Default(Enum):
-    TIMEOUT = "timeout of the client"
-
-
-_TIMEOUT = _Default.TIMEOUT
 
 
 class Client:
@@ -94,6 +83,9 @@ class Client:
             silence=silence,
         )
         self._transport = Transport(self._settings)
+        self._calls = Calls(self._transport, self._settings)
+        self.groups = Groups(self._calls)
+        """The operations of consumer groups."""
 
     def __enter__(self) -> Self:
         return self
@@ -116,7 +108,7 @@ class Client:
         condition: AppendCondition | None = None,
         required_events: Iterable[UUID] = (),
         idempotency_key: str | Key = Key.GENERATED,
-        timeout: float | _Default | None = _TIMEOUT,
+        timeout: float | Default | None = TIMEOUT,
     ) -> Appended:
         """Stores events of one stream together or not at all. Returns after the events are durable.
 
@@ -154,7 +146,7 @@ class Client:
         condition: AppendCondition | None = None,
         required_events: Iterable[UUID] = (),
         idempotency_key: str | Key = Key.GENERATED,
-        timeout: float | _Default | None = _TIMEOUT,
+        timeout: float | Default | None = TIMEOUT,
     ) -> Appended:
         """Stores events of any number of streams together or not at all. Returns after the events are durable.
 
@@ -170,7 +162,7 @@ class Client:
         """
         request = convert.append_request(streams, condition, required_events, idempotency_key)
         has_key = idempotency_key is not Key.NONE
-        answer = self._call(APPEND, request, timeout, is_write=True, has_key=has_key)
+        answer = self._calls.call(APPEND, request, timeout, is_write=True, has_key=has_key)
         return convert.appended(answer)
 
     def read_stream(
@@ -266,13 +258,13 @@ class Client:
             request.heartbeat.CopyFrom(convert.duration_message(heartbeat))
         return Subscription(self._transport, request, self._settings.reconnect, self._settings.silence)
 
-    def head(self, *, timeout: float | _Default | None = _TIMEOUT) -> int:
+    def head(self, *, timeout: float | Default | None = TIMEOUT) -> int:
         """Returns the position of the last event; 0 if the log is empty.
 
         Raises:
             StoreError: The call failed.
         """
-        answer = self._call(GET_HEAD, pb.GetHeadRequest(), timeout)
+        answer = self._calls.call(GET_HEAD, pb.GetHeadRequest(), timeout)
         return answer.position
 
     def list_streams(
@@ -280,7 +272,7 @@ class Client:
         *,
         category: str | None = None,
         page_size: int | None = None,
-        timeout: float | _Default | None = _TIMEOUT,
+        timeout: float | Default | None = TIMEOUT,
     ) -> Iterator[StreamSummary]:
         """Lists streams in the byte order of their names. Each page is one call.
 
@@ -294,14 +286,14 @@ class Client:
         """
         request = pb.ListStreamsRequest(category=category, page_size=page_size or 0)
         while True:
-            page = self._call(LIST_STREAMS, request, timeout)
+            page = self._calls.call(LIST_STREAMS, request, timeout)
             for message in page.streams:
                 yield convert.summary(message)
             if not page.next_page_token:
                 return
             request.page_token = page.next_page_token
 
-    def describe_stream(self, stream: str, *, timeout: float | _Default | None = _TIMEOUT) -> StreamDescription:
+    def describe_stream(self, stream: str, *, timeout: float | Default | None = TIMEOUT) -> StreamDescription:
         """Returns the version of a stream, and the position and time of its last event.
 
         Raises:
@@ -309,34 +301,16 @@ class Client:
             StoreError: Another failure.
         """
         request = pb.DescribeStreamRequest(stream=stream)
-        return convert.description(self._call(DESCRIBE_STREAM, request, timeout))
+        return convert.description(self._calls.call(DESCRIBE_STREAM, request, timeout))
 
-    def server_info(self, *, timeout: float | _Default | None = _TIMEOUT) -> ServerInfo:
+    def server_info(self, *, timeout: float | Default | None = TIMEOUT) -> ServerInfo:
         """Returns the version, the backend, the features and the limits of the server.
 
         Raises:
             StoreError: The call failed.
         """
         request = pb.GetServerInfoRequest()
-        return convert.server_info(self._call(GET_SERVER_INFO, request, timeout))
-
-    def _call(
-        self,
-        method: Method[Req, Res],
-        request: Req,
-        timeout: float | _Default | None,
-        *,
-        is_write: bool = False,
-        has_key: bool = False,
-    ) -> Res:
-        deadline = Deadline(self._settings.timeout if isinstance(timeout, _Default) else timeout)
-        tries = Tries(self._settings.retry, deadline, is_write=is_write, has_key=has_key)
-        while True:
-            try:
-                return self._transport.unary(method, request, deadline.remaining())
-            except CallFailed as failure:
-                pause = tries.pause_after(failure)
-            time.sleep(pause)
+        return convert.server_info(self._calls.call(GET_SERVER_INFO, request, timeout))
 
 
 def _limit(limit: int | None) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 import time
 import weakref
@@ -19,29 +20,29 @@ class _Watch:
 
     def __init__(self, call: Any, silence: float) -> None:
         self.has_expired = False
-        self._silence = silence
-        self._waits_since: float | None = None
+        self._pause = silence / 10
+        self._deadline: float | None = None
         self._call = weakref.ref(call)
         self._stop = threading.Event()
         thread = threading.Thread(target=self._run, name="factum-store-silence", daemon=True)
         thread.start()
 
-    def start(self) -> None:
-        self._waits_since = time.monotonic()
+    def start(self, silence: float) -> None:
+        self._deadline = time.monotonic() + silence
 
     def pause(self) -> None:
-        self._waits_since = None
+        self._deadline = None
 
     def stop(self) -> None:
         self._stop.set()
 
     def _run(self) -> None:
-        while not self._stop.wait(self._silence / 10):
+        while not self._stop.wait(self._pause):
             call = self._call()
             if call is None:
                 return
-            since = self._waits_since
-            if since is not None and time.monotonic() - since > self._silence:
+            deadline = self._deadline
+            if deadline is not None and time.monotonic() > deadline:
                 self.has_expired = True
                 call.cancel()
                 return
@@ -64,8 +65,8 @@ class Call(Generic[Res]):
         """
         if silence is not None and self._watch is None:
             self._watch = _Watch(self._call, silence)
-        if self._watch is not None:
-            self._watch.start()
+        if silence is not None and self._watch is not None:
+            self._watch.start(silence)
         try:
             response: Res = next(self._call)
         except StopIteration:
@@ -92,6 +93,60 @@ class Call(Generic[Res]):
     def _end(self) -> None:
         if self._watch is not None:
             self._watch.stop()
+
+
+class Duplex(Call[Res], Generic[Req, Res]):
+    """A call with any number of requests and answers."""
+
+    def __init__(self, call: Any, requests: _Requests[Req]) -> None:
+        super().__init__(call)
+        self._requests = requests
+
+    def send(self, request: Req) -> bool:
+        """Sends a request, in order; returns False if the call has ended."""
+        return bool(self._call.is_active()) and self._requests.put(request)
+
+    def end(self) -> None:
+        """Ends the requests. The answers continue."""
+        self._requests.end()
+
+    def cancel(self) -> None:
+        """Cancels the call."""
+        self._requests.end()
+        super().cancel()
+
+
+class _Requests(Generic[Req]):
+    """The requests of a call, with one that is sent while there are no others. gRPC iterates in a thread."""
+
+    def __init__(self, first: Req, idle: Req, interval: float) -> None:
+        self._queue: queue.SimpleQueue[Req | None] = queue.SimpleQueue()
+        self._queue.put(first)
+        self._idle = idle
+        self._interval = interval
+        self._is_ended = False
+
+    def put(self, request: Req) -> bool:
+        if self._is_ended:
+            return False
+        self._queue.put(request)
+        return True
+
+    def end(self) -> None:
+        self._is_ended = True
+        self._queue.put(None)
+
+    def __iter__(self) -> _Requests[Req]:
+        return self
+
+    def __next__(self) -> Req:
+        try:
+            request = self._queue.get(timeout=self._interval)
+        except queue.Empty:
+            return self._idle
+        if request is None:
+            raise StopIteration
+        return request
 
 
 class Transport:
@@ -128,6 +183,14 @@ class Transport:
             method.path, request_serializer=_serialize, response_deserializer=method.response.FromString
         )
         return Call(callable(request, timeout=timeout, metadata=self._metadata))
+
+    def duplex(self, method: Method[Req, Res], first: Req, idle: Req, interval: float) -> Duplex[Req, Res]:
+        """Opens a call with many requests; sends ``idle`` after ``interval`` seconds without a request."""
+        callable = self._channel.stream_stream(
+            method.path, request_serializer=_serialize, response_deserializer=method.response.FromString
+        )
+        requests = _Requests(first, idle, interval)
+        return Duplex(callable(requests, metadata=self._metadata), requests)
 
     def close(self) -> None:
         """Cancels all calls, and closes the connection."""
