@@ -7,6 +7,8 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use factum::Position;
 use factum::metrics::{Metric, MetricKind};
 
+use crate::access::REFUSED_REQUESTS;
+
 /// The version of the server and its backend.
 pub const INFO: Metric = Metric {
     name: "event_store_info",
@@ -69,6 +71,7 @@ pub const EVENT_STORE_METRICS: &[Metric] = &[
     SUBSCRIPTIONS,
     SUBSCRIPTION_LAG,
     FELL_BEHIND,
+    REFUSED_REQUESTS,
 ];
 
 /// The protocol of a subscription, a label of metrics.

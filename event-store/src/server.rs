@@ -29,22 +29,29 @@ use crate::settings::ServerSettings;
 /// the store is closed.
 ///
 /// # Errors
-/// Returns an error if the store cannot be opened, an address cannot be bound, or the signal handlers cannot be
-/// installed.
+/// Returns an error if an address may not be served without more protection, the store or the file of users cannot be
+/// opened, an address cannot be bound, or the signal handlers cannot be installed.
 pub async fn run(settings: ServerSettings) -> Result<()> {
     let exporter = settings
         .metrics_addr
         .map(|_| Exporter::install(EVENT_STORE_METRICS));
     let exporter = exporter.transpose()?;
+    // TLS is not supported yet.
+    let unprotected = settings.access.check(&settings.bind_addr, false)?;
     let backend = ServedStore::open(&settings.store).await?;
+    let stores = match &settings.access.users {
+        Some(file) => Stores::with_users(backend.store.clone(), file)?,
+        None => Stores::unprotected(backend.store.clone()),
+    };
     let mut listeners = Vec::new();
     for address in &settings.bind_addr {
         listeners.push(listen("gRPC", *address).await?);
     }
-    warn!("clients are not authenticated, and connections are not encrypted");
+    for warning in unprotected {
+        warn!("{warning}");
+    }
     let (stopping, about_to_stop) = watch::channel(false);
     let (stop, stopped) = watch::channel(false);
-    let stores = Stores::unprotected(backend.store.clone());
     let mut serving = Serving::new(stores, backend.name, stopped);
     serving.limits = settings.connection_limits();
     serving.max_calls = settings.max_calls;
@@ -75,6 +82,7 @@ pub async fn run(settings: ServerSettings) -> Result<()> {
 pub async fn serve(listeners: Vec<TcpListener>, serving: Serving) -> Result<()> {
     let routes = routes(&serving)?;
     let call_metrics = CallMetricsLayer::new(DESCRIPTORS)?;
+    let access = serving.stores.layer();
     let mut stop = serving.stop;
     let incoming = listeners.into_iter().map(|listener| {
         let incoming = Incoming::new("grpc", listener, serving.limits, stop.clone());
@@ -88,6 +96,7 @@ pub async fn serve(listeners: Vec<TcpListener>, serving: Serving) -> Result<()> 
         .layer(call_metrics)
         .layer(CallLogLayer)
         .layer(CatchPanicLayer::custom(panic_response))
+        .layer(access)
         .add_routes(routes)
         .serve_with_incoming_shutdown(incoming, async move {
             // An error means that the sender was dropped.

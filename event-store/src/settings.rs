@@ -9,6 +9,8 @@ use factum_server::logs::LogFormat;
 use factum_server::net::ConnectionLimits;
 use factum_server::settings::{ConnectionSettings, seconds, timeout};
 
+use crate::access::AccessSettings;
+
 /// The Factum event store: events over gRPC, stored in memory, SQLite or PostgreSQL.
 #[derive(Debug, Clone, Parser)]
 #[command(version, about)]
@@ -29,6 +31,10 @@ pub struct ServerSettings {
     /// Listen address of the metrics and of HTTP health checks; without it, no metrics are collected.
     #[arg(long, env = "METRICS_ADDR")]
     pub metrics_addr: Option<SocketAddr>,
+
+    /// The settings of access control.
+    #[command(flatten)]
+    pub access: AccessSettings,
 
     /// The settings of connections.
     #[command(flatten)]

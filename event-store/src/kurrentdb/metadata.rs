@@ -13,11 +13,13 @@ use factum::store::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::access::{stream_document, stream_of_document};
+
 /// The prefix of the name of a metadata stream.
 const METADATA_STREAM: &str = "$$";
 
-/// The prefix of the keys of documents.
-const DOCUMENT: &str = "stream-settings/";
+/// The kind of the documents of streams.
+const SETTINGS: &str = "settings";
 
 /// The revision before which a deleted stream is truncated.
 const DELETED: u64 = i64::MAX as u64;
@@ -66,7 +68,7 @@ impl Default for StoredSettings {
 /// Returns the key of the document of a stream.
 #[must_use]
 pub fn document_key(stream: &str) -> String {
-    format!("{DOCUMENT}{stream}")
+    stream_document(SETTINGS, stream)
 }
 
 /// Returns the name of the metadata stream of `stream`.
@@ -93,7 +95,7 @@ pub async fn load(
     let keys: Vec<String> = streams.into_iter().map(document_key).collect();
     let found = store.find_documents(&keys).await?;
     let settings = found.iter().map(|document| {
-        let name = document.key.strip_prefix(DOCUMENT).unwrap_or_default();
+        let name = stream_of_document(&document.key).unwrap_or_default();
         Ok((name.to_owned(), stored(document)?))
     });
     settings.collect()
