@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod backend;
+pub mod groups;
 mod health;
 pub mod kurrentdb;
 mod log_head;

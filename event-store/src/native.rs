@@ -1,6 +1,7 @@
 //! The native API: the services of `factum.store.v1` on a store.
 
 mod append;
+mod groups;
 mod read;
 mod state;
 mod subscribe;
@@ -15,6 +16,8 @@ use tonic::{Request, Response, Status, Streaming, async_trait};
 use crate::access::Stores;
 use crate::log_head::read_head;
 use crate::messages::Messages;
+
+pub use groups::NativeGroups;
 
 /// The services of the native API. A clone shares the store.
 #[derive(Clone)]
@@ -154,7 +157,7 @@ impl EventStoreService for Native {
         Ok(Response::new(v1::GetServerInfoResponse {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             backend: self.backend.to_owned(),
-            features: vec!["import".to_owned()],
+            features: ["groups", "import"].map(str::to_owned).to_vec(),
             max_append_events: MAX_APPEND as u64,
             max_message_bytes: MAX_MESSAGE_BYTES as u64,
         }))

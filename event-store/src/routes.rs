@@ -3,6 +3,7 @@
 use anyhow::Result;
 use factum_compatible_protocols::umadb::dcb_server::DcbServer;
 use factum_compatible_protocols::{kurrentdb, umadb};
+use factum_store_protocol::v1::consumer_group_service_server::ConsumerGroupServiceServer;
 use factum_store_protocol::v1::event_store_service_server::EventStoreServiceServer;
 use factum_store_protocol::v1::state_service_server::StateServiceServer;
 use factum_store_protocol::{DESCRIPTOR, MAX_MESSAGE_BYTES};
@@ -11,7 +12,7 @@ use tonic_health::pb::health_server::HealthServer;
 
 use crate::health::HealthChecks;
 use crate::kurrentdb::StreamServices;
-use crate::native::Native;
+use crate::native::{Native, NativeGroups};
 use crate::serving::Serving;
 use crate::umadb::UmaDb;
 
@@ -43,6 +44,11 @@ pub fn routes(serving: &Serving) -> Result<Routes> {
         serving.stop.clone(),
     );
     let kurrentdb = StreamServices::new(serving.stores.clone(), serving.stop.clone());
+    let groups = NativeGroups::new(
+        serving.stores.clone(),
+        serving.groups.clone(),
+        serving.stop.clone(),
+    );
     let umadb = UmaDb::new(serving.stores.clone(), serving.stop.clone());
     let health = HealthChecks::new(serving.readiness.clone(), serving.stop.clone(), DESCRIPTORS)?;
     let mut routes = Routes::builder();
@@ -55,6 +61,11 @@ pub fn routes(serving: &Serving) -> Result<Routes> {
         )
         .add_service(
             StateServiceServer::new(native)
+                .max_decoding_message_size(MAX_MESSAGE_BYTES)
+                .max_encoding_message_size(MAX_MESSAGE_BYTES),
+        )
+        .add_service(
+            ConsumerGroupServiceServer::new(groups)
                 .max_decoding_message_size(MAX_MESSAGE_BYTES)
                 .max_encoding_message_size(MAX_MESSAGE_BYTES),
         )

@@ -17,6 +17,7 @@ use tracing::{info, warn};
 
 use crate::access::Stores;
 use crate::backend::ServedStore;
+use crate::groups::Groups;
 use crate::metrics::EVENT_STORE_METRICS;
 use crate::metrics_endpoint;
 use crate::routes::{DESCRIPTORS, routes};
@@ -53,9 +54,11 @@ pub async fn run(settings: ServerSettings) -> Result<()> {
     let (stopping, about_to_stop) = watch::channel(false);
     let (stop, stopped) = watch::channel(false);
     let mut serving = Serving::new(stores, backend.name, stopped);
+    serving.groups = Groups::new(serving.stores.for_server(), settings.group_lease);
     serving.limits = settings.connection_limits();
     serving.max_calls = settings.max_calls;
     serving.readiness = serving.readiness.stopping(about_to_stop);
+    let groups = serving.groups.clone();
     let mut servers = Vec::new();
     if let (Some(address), Some(exporter)) = (settings.metrics_addr, exporter) {
         let listener = listen("metrics", address).await?;
@@ -69,6 +72,11 @@ pub async fn run(settings: ServerSettings) -> Result<()> {
     stopping.send_replace(true);
     tokio::time::sleep(settings.drain).await;
     stop.send_replace(true);
+    // The groups tell their consumers to stop, and their calls then end.
+    let stopping = tokio::time::timeout(settings.grace, groups.stop());
+    if stopping.await.is_err() {
+        warn!("consumer groups did not stop within the grace period; their leases will expire");
+    }
     finish(servers, settings.grace).await;
     backend.close().await;
     info!("server stopped");

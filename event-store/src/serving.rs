@@ -1,14 +1,20 @@
 //! [`Serving`]: the store that a server serves, and the limits of its clients.
 
+use std::time::Duration;
+
 use factum_server::net::ConnectionLimits;
 use factum_server::write_check::WriteCheck;
 use tokio::sync::watch;
 
 use crate::access::Stores;
+use crate::groups::Groups;
 use crate::readiness::Readiness;
 
 /// The default of [`Serving::max_calls`].
 const MAX_CALLS: u32 = 1_000;
+
+/// The default time after which other servers take over the consumer groups of one that has failed.
+const GROUP_LEASE: Duration = Duration::from_secs(6);
 
 /// The document that shows whether the store accepts writes.
 const WRITE_CHECK: &str = "event-store/write-check";
@@ -18,6 +24,8 @@ const WRITE_CHECK: &str = "event-store/write-check";
 pub struct Serving {
     /// The store.
     pub stores: Stores,
+    /// The consumer groups of the store.
+    pub groups: Groups,
     /// The name of the backend.
     pub backend: &'static str,
     /// The limits of connections.
@@ -37,6 +45,7 @@ impl Serving {
         let check = WriteCheck::new(WRITE_CHECK);
         Self {
             readiness: Readiness::new(stores.for_server(), check, stop.clone()),
+            groups: Groups::new(stores.for_server(), GROUP_LEASE),
             stores,
             backend,
             limits: ConnectionLimits::default(),

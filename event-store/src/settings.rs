@@ -60,6 +60,11 @@ pub struct ServerSettings {
     #[arg(long, env = "GRACE", default_value = "10", value_parser = seconds)]
     pub grace: Duration,
 
+    /// Time in seconds after which other servers on the same database take over the consumer groups of a server that has
+    /// failed.
+    #[arg(long, env = "GROUP_LEASE", default_value = "6", value_parser = timeout)]
+    pub group_lease: Duration,
+
     /// Format of the logs on standard error; `RUST_LOG` sets the log level.
     #[arg(long, env = "LOG_FORMAT", default_value = "text")]
     pub log_format: LogFormat,

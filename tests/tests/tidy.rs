@@ -122,6 +122,7 @@ fn crate_dependencies_follow_the_layers() {
                 "factum-compatible-protocols",
                 "factum-memory",
                 "factum-postgres",
+                "factum-runtime",
                 "factum-server",
                 "factum-sqlite",
                 "factum-store-protocol",

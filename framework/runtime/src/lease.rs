@@ -129,6 +129,12 @@ impl<S: LeaseState> Lease<S> {
         &self.key
     }
 
+    /// Returns the revision of the document, which is the fencing token.
+    #[must_use]
+    pub fn revision(&self) -> Revision {
+        self.revision
+    }
+
     /// Returns the last state that was read or written.
     #[must_use]
     pub fn state(&self) -> &S {
