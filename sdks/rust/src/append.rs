@@ -124,11 +124,16 @@ impl AppendCall {
         expected: ExpectedVersion,
         events: impl IntoIterator<Item = EventData>,
     ) -> Self {
-        self.request.streams.push(v1::StreamAppend {
+        let index = self.request.streams.len() as u32;
+        self.request.streams.push(v1::ExpectedStream {
             stream: stream.into(),
             expected: Some(expected_message(expected)),
-            events: events.into_iter().map(|event| event.0).collect(),
         });
+        let events = events.into_iter().map(|event| v1::NewEvent {
+            stream: index,
+            ..event.0
+        });
+        self.request.events.extend(events);
         self
     }
 
