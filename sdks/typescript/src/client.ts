@@ -1,10 +1,10 @@
 /** The client. */
 
-import { create, type DescMessage, type DescMethodUnary, type MessageShape } from "@bufbuild/protobuf";
+import { create, type MessageShape } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 
+import { Calls, finite, type CallOptions } from "./calls.js";
 import * as convert from "./convert.js";
-import { CallFailed } from "./errors.js";
 import {
   DescribeStreamRequestSchema,
   EventStoreService,
@@ -27,8 +27,9 @@ import type {
   StreamDescription,
   StreamSummary,
 } from "./model.js";
+import { Groups } from "./groups.js";
 import { EventReader } from "./reader.js";
-import { Deadline, Tries, retrySettings, type Retry, type RetryNotice, type RetrySettings } from "./retry.js";
+import { retrySettings, type Retry, type RetryNotice } from "./retry.js";
 import { Subscription } from "./subscription.js";
 import { Connection, type Credentials, type Tls } from "./transport.js";
 
@@ -56,14 +57,6 @@ export interface ClientOptions {
   readonly silenceMs?: number | undefined;
   /** Called before each repetition of a call, for example to log it. */
   readonly onRetry?: ((notice: RetryNotice) => void) | undefined;
-}
-
-/** The settings of one call. */
-export interface CallOptions {
-  /** The timeout in milliseconds instead of that of the client; `Infinity` means no limit. */
-  readonly timeoutMs?: number | undefined;
-  /** A signal that cancels the call. Its reason is thrown. */
-  readonly signal?: AbortSignal | undefined;
 }
 
 /** The settings of an append. */
@@ -128,11 +121,9 @@ export interface SubscribeOptions {
  * restored after a failure.
  */
 export class Client {
-  readonly #connection: Connection;
-  readonly #timeoutMs: number;
-  readonly #retry: RetrySettings;
-  readonly #reconnect: RetrySettings;
-  readonly #silenceMs: number;
+  readonly #calls: Calls;
+  /** The operations of consumer groups. */
+  readonly groups: Groups;
 
   /**
    * Creates a client.
@@ -142,19 +133,20 @@ export class Client {
    * @throws TypeError or RangeError if the address or a setting is not valid.
    */
   constructor(address: string, options: ClientOptions = {}) {
-    this.#timeoutMs = options.timeoutMs ?? 30_000;
-    this.#retry = retrySettings(options.retry, 8, options.onRetry);
-    this.#reconnect = retrySettings(options.reconnect, Infinity, options.onRetry);
-    this.#silenceMs = options.silenceMs ?? 15_000;
-    if (!(this.#silenceMs > 0)) {
-      throw new RangeError(`invalid silenceMs: ${this.#silenceMs}; expected a time in milliseconds above 0`);
+    const { timeoutMs = 30_000, silenceMs = 15_000, onRetry } = options;
+    if (!(silenceMs > 0)) {
+      throw new RangeError(`invalid silenceMs: ${silenceMs}; expected a time in milliseconds above 0`);
     }
-    this.#connection = new Connection(address, options.credentials, options.tls);
+    const retry = retrySettings(options.retry, 8, onRetry);
+    const reconnect = retrySettings(options.reconnect, Infinity, onRetry);
+    const connection = new Connection(address, options.credentials, options.tls);
+    this.#calls = new Calls(connection, timeoutMs, retry, reconnect, silenceMs);
+    this.groups = new Groups(this.#calls);
   }
 
   /** Cancels all calls, and closes the connection. */
   close(): void {
-    this.#connection.close();
+    this.#calls.connection.close();
   }
 
   /**
@@ -181,7 +173,7 @@ export class Client {
   async appendStreams(streams: readonly StreamAppend[], options: AppendOptions = {}): Promise<Appended> {
     const { condition, requiredEvents = [], idempotencyKey } = options;
     const request = convert.appendRequest(streams, condition, requiredEvents, idempotencyKey);
-    return convert.appended(await this.#call(RPC.append, request, options, { hasKey: idempotencyKey !== null }));
+    return convert.appended(await this.#calls.call(RPC.append, request, options, { hasKey: idempotencyKey !== null }));
   }
 
   /** Reads one stream up to its end at the time of the first answer. */
@@ -221,12 +213,13 @@ export class Client {
       ...(liveOnly ? { start: { case: "liveOnly", value: {} } } : {}),
       ...(heartbeatMs === undefined ? {} : { heartbeat: durationFromMs(heartbeatMs) }),
     });
-    return new Subscription(this.#connection, request, this.#reconnect, this.#silenceMs, signal);
+    const { connection, reconnect, silenceMs } = this.#calls;
+    return new Subscription(connection, request, reconnect, silenceMs, signal);
   }
 
   /** Returns the position of the last event; 0 if the log is empty. */
   async head(options: CallOptions = {}): Promise<number> {
-    const answer = await this.#call(RPC.getHead, create(GetHeadRequestSchema), options);
+    const answer = await this.#calls.call(RPC.getHead, create(GetHeadRequestSchema), options);
     return Number(answer.position);
   }
 
@@ -241,7 +234,7 @@ export class Client {
     const { category, pageSize = 0 } = options;
     const request = create(ListStreamsRequestSchema, { pageSize, ...(category === undefined ? {} : { category }) });
     do {
-      const page = await this.#call(RPC.listStreams, request, options);
+      const page = await this.#calls.call(RPC.listStreams, request, options);
       yield* page.streams.map(convert.summary);
       request.pageToken = page.nextPageToken;
     } while (request.pageToken !== "");
@@ -254,12 +247,12 @@ export class Client {
    */
   async describeStream(stream: string, options: CallOptions = {}): Promise<StreamDescription> {
     const request = create(DescribeStreamRequestSchema, { stream });
-    return convert.description(await this.#call(RPC.describeStream, request, options));
+    return convert.description(await this.#calls.call(RPC.describeStream, request, options));
   }
 
   /** Returns the version, the backend, the features and the limits of the server. */
   async serverInfo(options: CallOptions = {}): Promise<ServerInfo> {
-    return convert.serverInfo(await this.#call(RPC.getServerInfo, create(GetServerInfoRequestSchema), options));
+    return convert.serverInfo(await this.#calls.call(RPC.getServerInfo, create(GetServerInfoRequestSchema), options));
   }
 
   #read(
@@ -275,32 +268,8 @@ export class Client {
       }
       request.limit = convert.uint64("limit", limit);
     }
-    return new EventReader(this.#connection, request, finite(timeoutMs), this.#retry, signal);
+    return new EventReader(this.#calls.connection, request, finite(timeoutMs), this.#calls.retry, signal);
   }
-
-  async #call<I extends DescMessage, O extends DescMessage>(
-    method: DescMethodUnary<I, O>,
-    request: MessageShape<I>,
-    options: CallOptions,
-    write?: { readonly hasKey: boolean },
-  ): Promise<MessageShape<O>> {
-    const deadline = new Deadline(finite(options.timeoutMs ?? this.#timeoutMs));
-    const tries = new Tries(this.#retry, deadline, write);
-    for (;;) {
-      try {
-        return await this.#connection.unary(method, request, deadline.remainingMs(), options.signal);
-      } catch (error) {
-        if (!(error instanceof CallFailed)) {
-          throw error;
-        }
-        await tries.pauseAfter(error, options.signal);
-      }
-    }
-  }
-}
-
-function finite(timeoutMs: number | undefined): number | undefined {
-  return timeoutMs === Infinity ? undefined : timeoutMs;
 }
 
 function isList(events: NewEvent | readonly NewEvent[]): events is readonly NewEvent[] {

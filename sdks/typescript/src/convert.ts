@@ -245,7 +245,8 @@ function uuid(field: string, text: string): string {
   return text;
 }
 
-function time(field: string, message: Timestamp | undefined): { date: Date; micros: bigint } {
+/** Converts a time, which is required. */
+export function time(field: string, message: Timestamp | undefined): { date: Date; micros: bigint } {
   if (message === undefined) {
     throw protocolError(`missing ${field} from the server`);
   }

@@ -11,6 +11,7 @@ import {
   type Violation as ViolationMessage,
 } from "./generated/factum/store/v1/store_pb.js";
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "./generated/google/rpc/error_details_pb.js";
+import type { StopReason } from "./group-model.js";
 import type { ExpectedVersion } from "./model.js";
 
 const DOMAIN = "factum.store";
@@ -63,12 +64,18 @@ export type Failure =
       readonly permission: string;
       readonly resource: string;
     }
+  /** The consumer group is at another generation. */
+  | { readonly kind: "groupChanged"; readonly expected: number; readonly actual: number }
+  /** The consumer group delivers no further events to this consumer. */
+  | { readonly kind: "groupStopped"; readonly reason: StopReason; readonly position: number }
   | { readonly kind: PlainKind };
 
 /** The kinds of failures without facts. */
 export type PlainKind =
-  /** The stream has no events. */
+  /** The stream has no events, or there is no consumer group of this name. */
   | "notFound"
+  /** A consumer group of this name exists. */
+  | "groupExists"
   /** An inline projection of the server rejected the append. */
   | "projectionRejected"
   /** The store of the server accepts no changes. */
@@ -142,6 +149,11 @@ export class CallFailed extends Error {
   }
 }
 
+/** Creates the failure of a call whose connection was lost, or that the server has ended for a reason that passes. */
+export function lost(message: string): CallFailed {
+  return new CallFailed(new ConnectError(message, Code.Unavailable), true);
+}
+
 const KINDS: Readonly<Record<string, FailureKind>> = {
   CONFLICT: "conflict",
   KEY_REUSED: "keyReused",
@@ -160,6 +172,12 @@ const KINDS: Readonly<Record<string, FailureKind>> = {
   CLOSED: "unavailable",
   INTERRUPTED: "interrupted",
   FAILED: "failed",
+  GROUP_NOT_FOUND: "notFound",
+  GROUP_EXISTS: "groupExists",
+  GROUP_OTHER_GENERATION: "groupChanged",
+  GROUP_STOPPED: "groupStopped",
+  GROUP_LIMIT: "resourceExhausted",
+  GROUP_BUSY: "unavailable",
 };
 
 /** Converts the status of a call into its error. */
@@ -235,6 +253,10 @@ function withFacts(kind: FailureKind, status: ConnectError): Failure {
       const { principal, permission, resource } = refusal.case === "denied" ? refusal.value : none;
       return { kind, principal, permission, resource };
     }
+    case "groupChanged":
+      return { kind, expected: fact(status, "expected"), actual: fact(status, "actual") };
+    case "groupStopped":
+      return { kind, reason: "unknown", position: fact(status, "position") };
     case "invalidArgument": {
       const violations = findDetail(status, BadRequestSchema)?.fieldViolations ?? [];
       return { kind, fields: violations.map((part) => ({ field: part.field, rule: part.description })) };
@@ -242,6 +264,12 @@ function withFacts(kind: FailureKind, status: ConnectError): Failure {
     default:
       return { kind };
   }
+}
+
+/** Returns a number among the facts of the reason, or 0. */
+function fact(status: ConnectError, name: string): number {
+  const text = findDetail(status, ErrorInfoSchema)?.metadata[name] ?? "";
+  return /^\d+$/.test(text) ? Number(text) : 0;
 }
 
 function violation({ kind }: ViolationMessage): Violation {

@@ -1,9 +1,7 @@
 /** Subscriptions that resume after a lost connection. */
 
-import { Code, ConnectError } from "@connectrpc/connect";
-
 import { storedEvent } from "./convert.js";
-import { CallFailed, protocolError, toNumber } from "./errors.js";
+import { CallFailed, lost, protocolError, toNumber } from "./errors.js";
 import {
   EventStoreService,
   type EventBatch,
@@ -12,6 +10,7 @@ import {
 } from "./generated/factum/store/v1/store_pb.js";
 import type { Message, StoredEvent } from "./model.js";
 import { Deadline, Tries, type RetrySettings } from "./retry.js";
+import { heard } from "./silence.js";
 import type { Connection } from "./transport.js";
 
 /**
@@ -82,20 +81,13 @@ export class Subscription implements AsyncIterable<Message> {
     const call = new AbortController();
     const signal = this.signal === undefined ? call.signal : AbortSignal.any([this.signal, call.signal]);
     const answers = this.connection.stream(EventStoreService.method.subscribe, this.request, undefined, signal);
-    const silent = lost(`the server was silent for ${this.silenceMs} ms`);
     try {
       for (;;) {
-        const timer = setTimeout(() => call.abort(silent), this.silenceMs);
-        try {
-          const next = await answers.next();
-          if (next.done) {
-            return;
-          }
-          clearTimeout(timer);
-          yield next.value;
-        } finally {
-          clearTimeout(timer);
+        const next = await heard(answers, call, this.silenceMs);
+        if (next.done) {
+          return;
         }
+        yield next.value;
       }
     } finally {
       call.abort();
@@ -147,8 +139,4 @@ export class Subscription implements AsyncIterable<Message> {
     this.request.start = { case: "after", value: position };
     return this.#received;
   }
-}
-
-function lost(message: string): CallFailed {
-  return new CallFailed(new ConnectError(message, Code.Unavailable), true);
 }

@@ -2,7 +2,14 @@
 
 import { readFileSync } from "node:fs";
 
-import type { DescMessage, DescMethodServerStreaming, DescMethodUnary, MessageShape } from "@bufbuild/protobuf";
+import type {
+  DescMessage,
+  DescMethodBiDiStreaming,
+  DescMethodServerStreaming,
+  DescMethodStreaming,
+  DescMethodUnary,
+  MessageShape,
+} from "@bufbuild/protobuf";
 import { Code, ConnectError, createContextValues, type Interceptor, type Transport } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 
@@ -102,24 +109,26 @@ export class Connection {
   }
 
   /** Sends a request, and returns its answers, one after the other. */
-  async *stream<I extends DescMessage, O extends DescMessage>(
+  stream<I extends DescMessage, O extends DescMessage>(
     method: DescMethodServerStreaming<I, O>,
     request: MessageShape<I>,
+    timeoutMs: number | undefined,
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<MessageShape<O>, void, undefined> {
+    return this.#stream(method, single(request), timeoutMs, signal);
+  }
+
+  async *#stream<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodStreaming<I, O>,
+    requests: AsyncIterable<MessageShape<I>>,
     timeoutMs: number | undefined,
     signal: AbortSignal | undefined,
   ): AsyncGenerator<MessageShape<O>, void, undefined> {
     const call = new AbortController();
     const aborted = AbortSignal.any([this.#signal(signal), call.signal]);
     try {
-      const requests = single(request) as Parameters<Transport["stream"]>[4] & AsyncIterable<MessageShape<I>>;
-      const answer = await this.#transport.stream(
-        method,
-        aborted,
-        timeoutMs,
-        undefined,
-        requests,
-        createContextValues(),
-      );
+      const init = requests as Parameters<Transport["stream"]>[4] & AsyncIterable<MessageShape<I>>;
+      const answer = await this.#transport.stream(method, aborted, timeoutMs, undefined, init, createContextValues());
       yield* answer.message;
     } catch (error) {
       throw this.#failure(error, signal);
@@ -127,6 +136,15 @@ export class Connection {
       // The caller has stopped, or the call has ended.
       call.abort();
     }
+  }
+
+  /** Sends requests, and returns the answers, one after the other. */
+  duplex<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodBiDiStreaming<I, O>,
+    requests: AsyncIterable<MessageShape<I>>,
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<MessageShape<O>, void, undefined> {
+    return this.#stream(method, requests, undefined, signal);
   }
 
   /** Cancels all calls, and closes the connection. */

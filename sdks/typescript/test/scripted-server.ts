@@ -17,9 +17,10 @@ import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, type ConnectRouter, type HandlerContext, type ServiceImpl } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 
+import { ConsumerGroupService } from "../src/generated/factum/store/v1/groups_pb.js";
 import { EventStoreService, RefusalSchema } from "../src/generated/factum/store/v1/store_pb.js";
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../src/generated/google/rpc/error_details_pb.js";
-import { difference, type Frame, type ScriptedCall, type StatusFrame } from "./vector.js";
+import { difference, type Frame, type Json, type ScriptedCall, type StatusFrame } from "./vector.js";
 
 /** The time limit of a vector in milliseconds. */
 export const LIMIT = 10_000;
@@ -100,21 +101,33 @@ export class ScriptedServer {
   }
 
   #routes(router: ConnectRouter): void {
-    const handlers: Record<string, unknown> = {};
-    for (const method of EventStoreService.methods) {
-      const play = (request: Message, context: HandlerContext) => this.#play(method, request, context);
-      const playOne = async (request: Message, context: HandlerContext) => {
-        for await (const answer of play(request, context)) {
-          return answer;
-        }
-        throw new ConnectError("the script has no answer", Code.Internal);
-      };
-      handlers[method.localName] = method.methodKind === "unary" ? playOne : play;
+    for (const service of [EventStoreService, ConsumerGroupService]) {
+      const handlers: Record<string, unknown> = {};
+      for (const method of service.methods) {
+        handlers[method.localName] = this.#handler(method);
+      }
+      router.service(service, handlers as Partial<ServiceImpl<typeof service>>);
     }
-    router.service(EventStoreService, handlers as Partial<ServiceImpl<typeof EventStoreService>>);
   }
 
-  async *#play(method: DescMethod, request: Message, context: HandlerContext): AsyncGenerator<Message> {
+  #handler(method: DescMethod): unknown {
+    const play = (request: Message, context: HandlerContext) => this.#play(method, single(request), context);
+    switch (method.methodKind) {
+      case "unary":
+        return async (request: Message, context: HandlerContext) => {
+          for await (const answer of play(request, context)) {
+            return answer;
+          }
+          throw new ConnectError("the script has no answer", Code.Internal);
+        };
+      case "server_streaming":
+        return play;
+      default:
+        return (all: AsyncIterable<Message>, context: HandlerContext) => this.#play(method, all, context);
+    }
+  }
+
+  async *#play(method: DescMethod, all: AsyncIterable<Message>, context: HandlerContext): AsyncGenerator<Message> {
     const number = this.#received;
     this.#received += 1;
     this.#running += 1;
@@ -125,9 +138,15 @@ export class ScriptedServer {
         this.problems.push(`unexpected call ${number + 1}: ${method.name}`);
         throw new ConnectError("unexpected call", Code.Internal);
       }
-      this.#check(call, number + 1, method, request, context);
+      const requests = all[Symbol.asyncIterator]();
+      const first = (await requests.next()) as IteratorYieldResult<Message>;
+      this.#check(call, number + 1, method, first.value, context);
       for (const frame of call.frames) {
-        yield* this.#answer(frame, method.output, context, number + 1);
+        if ("receive" in frame || "receive_end" in frame) {
+          await this.#receive("receive" in frame ? frame.receive : undefined, method, requests, number + 1);
+        } else {
+          yield* this.#answer(frame, method.output, context, number + 1);
+        }
       }
     } finally {
       this.#endedAt = performance.now();
@@ -136,7 +155,33 @@ export class ScriptedServer {
     }
   }
 
-  async *#answer(frame: Frame, type: DescMessage, context: HandlerContext, number: number): AsyncGenerator<Message> {
+  /** Waits for the next request, or for the end of the requests. */
+  async #receive(
+    expected: Json | undefined,
+    method: DescMethod,
+    requests: AsyncIterator<Message>,
+    number: number,
+  ): Promise<void> {
+    for (;;) {
+      const next = await requests.next();
+      const actual = next.done ? undefined : toJson(method.input, next.value);
+      const problem = difference(expected, actual, this.#texts, `call ${number}: request`);
+      if (problem !== undefined && JSON.stringify(actual) === '{"heartbeat":{}}') {
+        continue;
+      }
+      if (problem !== undefined) {
+        this.problems.push(problem);
+      }
+      return;
+    }
+  }
+
+  async *#answer(
+    frame: Exclude<Frame, { receive: Json } | { receive_end: true }>,
+    type: DescMessage,
+    context: HandlerContext,
+    number: number,
+  ): AsyncGenerator<Message> {
     if ("message" in frame) {
       yield fromJson(type, frame.message as JsonValue);
     } else if ("status" in frame) {
@@ -170,12 +215,16 @@ export class ScriptedServer {
   }
 }
 
+async function* single(request: Message): AsyncGenerator<Message> {
+  yield request;
+}
+
 function statusError(status: StatusFrame): ConnectError {
   const name = status.code.toLowerCase().replace(/(^|_)([a-z])/g, (_, __, letter: string) => letter.toUpperCase());
   const code = Code[(name === "Cancelled" ? "Canceled" : name) as keyof typeof Code];
   const error = new ConnectError(status.message, code);
   if (status.reason !== undefined) {
-    const value = { reason: status.reason, domain: status.domain ?? "factum.store" };
+    const value = { reason: status.reason, domain: status.domain ?? "factum.store", metadata: status.facts ?? {} };
     error.details.push({ desc: ErrorInfoSchema, value });
   }
   if (status.fields !== undefined) {

@@ -1,7 +1,11 @@
 /** The values of test vectors: arguments for the client, and results in the form of the vectors. */
 
+import assert from "node:assert/strict";
+
 import {
   StoreError,
+  type Action,
+  type Delivery,
   type ClientOptions,
   type ExpectedVersion,
   type Message,
@@ -43,7 +47,11 @@ function argument(name: string, value: unknown): unknown {
     case "query":
       return (value as Json[]).map(argumentsOf);
     case "condition":
+    case "settings":
       return argumentsOf(value as Json);
+    case "partition_key":
+    case "action":
+      return camel(value as string);
     default:
       return value;
   }
@@ -101,6 +109,19 @@ export function plainEvent(event: StoredEvent): Json {
   };
 }
 
+/** Answers a delivery. */
+export function answer(delivery: Delivery, given: unknown): void {
+  if (given === "ack") {
+    assert.ok(delivery.ack());
+  } else if (given !== null && given !== undefined) {
+    const { action, ...options } = argumentsOf(given as Json);
+    assert.ok(delivery.nack(action as Action, options));
+  } else {
+    return;
+  }
+  assert.ok(!delivery.ack(), "a second answer is ignored");
+}
+
 /** Converts an error. */
 export function plainError(error: StoreError): Json {
   const { kind, ...facts } = error.failure;
@@ -125,7 +146,7 @@ export function plain(value: unknown): unknown {
     }
     if (typeof part === "bigint") {
       fields[snake(name.replace("Micros", ""))] = time(part);
-    } else if ((name === "expected" || name === "kind") && typeof part === "string") {
+    } else if (["expected", "kind", "reason"].includes(name) && typeof part === "string") {
       fields[name] = snake(part);
     } else if (part !== undefined) {
       fields[snake(name)] = plain(part);

@@ -11,13 +11,19 @@ export interface StatusFrame {
   message: string;
   reason?: string;
   domain?: string;
+  facts?: Record<string, string>;
   fields?: { field: string; rule: string }[];
   retry_after_ms?: number;
   refusal?: Json;
 }
 
 /** An answer of the server. */
-export type Frame = { message: Json } | { status: StatusFrame } | { hold: true };
+export type Frame =
+  | { message: Json }
+  | { status: StatusFrame }
+  | { receive: Json }
+  | { receive_end: true }
+  | { hold: true };
 
 /** A call that the server must receive, and its answers. */
 export interface ScriptedCall {
@@ -39,9 +45,8 @@ export interface Vector {
   expect: Json;
 }
 
-const all = (JSON.parse(readRepositoryFile("sdks/vectors.json")) as { vectors: Vector[] }).vectors;
-/** The vectors without consumer groups. */
-export const vectors = all.filter((vector) => !("feature" in vector));
+/** All test vectors. */
+export const vectors = (JSON.parse(readRepositoryFile("sdks/vectors.json")) as { vectors: Vector[] }).vectors;
 
 function isObject(value: unknown): value is Json {
   return typeof value === "object" && value !== null && !Array.isArray(value);

@@ -3,9 +3,19 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Client, StoreError, type NewEvent, type ReadAllOptions, type StreamAppend } from "../src/index.js";
+import {
+  Client,
+  StoreError,
+  type DeadLetter,
+  type Delivery,
+  type GroupSettings,
+  type Groups,
+  type NewEvent,
+  type ReadAllOptions,
+  type StreamAppend,
+} from "../src/index.js";
 import { LIMIT, ScriptedServer } from "./scripted-server.js";
-import { argumentsOf, messageItem, options, plain, plainError, plainEvent } from "./vector-values.js";
+import { answer, argumentsOf, messageItem, options, plain, plainError, plainEvent } from "./vector-values.js";
 import { missing, vectors, type Json, type Vector } from "./vector.js";
 
 type Read = ReturnType<Client["readAll"]>;
@@ -44,6 +54,63 @@ async function operate(client: Client, vector: Vector, signal: AbortSignal, outc
     case "list_streams":
       await collect(client.listStreams(settings), (summary) => ({ stream: plain(summary) }), vector, outcome);
       break;
+    case "consume": {
+      const { answers = [], group, ...consume } = settings as { answers?: unknown[]; group?: string };
+      const deliveries = client.groups.consume(group ?? "", consume);
+      const item = (delivery: Delivery, index: number) => {
+        answer(delivery, answers[index]);
+        return { delivery: { event: plainEvent(delivery.event), attempt: delivery.attempt } };
+      };
+      await collect(deliveries, item, vector, outcome);
+      break;
+    }
+    default:
+      await operateGroup(client.groups, vector, signal, outcome);
+  }
+}
+
+/** Calls an operation of consumer groups, and fills the outcome. */
+async function operateGroup(groups: Groups, vector: Vector, signal: AbortSignal, outcome: Json): Promise<void> {
+  const { operation, name, settings = {}, group, positions, after, ...given } = argumentsOf(vector.call);
+  const options = { ...given, signal };
+  const [named, grouped] = [name as string, group as string];
+  const list = positions as number[] | undefined;
+  switch (operation) {
+    case "create_group":
+      outcome["result"] = plain(await groups.create(named, settings as GroupSettings, options));
+      break;
+    case "update_group":
+      outcome["result"] = plain(await groups.update(named, settings as GroupSettings, options));
+      break;
+    case "describe_group":
+      outcome["result"] = plain(await groups.describe(named, options));
+      break;
+    case "reset_group":
+      outcome["result"] = plain(await groups.reset(named, after as number, options));
+      break;
+    case "resume_group":
+      outcome["result"] = plain(await groups.resume(named, options));
+      break;
+    case "delete_group":
+      await groups.delete(named, options);
+      outcome["result"] = null;
+      break;
+    case "list_groups":
+      await collect(groups.list(options), (found) => ({ group: plain(found) }), vector, outcome);
+      break;
+    case "list_dead_letters": {
+      const item = ({ event, ...others }: DeadLetter) => ({
+        dead_letter: { ...(plain(others) as Json), event: event && plainEvent(event) },
+      });
+      await collect(groups.listDeadLetters(grouped, options), item, vector, outcome);
+      break;
+    }
+    case "retry_dead_letters":
+      outcome["result"] = await groups.retryDeadLetters(grouped, list, options);
+      break;
+    case "discard_dead_letters":
+      outcome["result"] = await groups.discardDeadLetters(grouped, list, options);
+      break;
     default:
       assert.fail(`unknown operation: ${String(operation)}`);
   }
@@ -59,14 +126,14 @@ async function read(events: Read, vector: Vector, outcome: Json): Promise<void> 
 
 async function collect<T>(
   all: AsyncIterable<T>,
-  item: (value: T) => Json,
+  item: (value: T, index: number) => Json,
   vector: Vector,
   outcome: Json,
 ): Promise<void> {
   const items: Json[] = [];
   outcome["items"] = items;
   for await (const value of all) {
-    items.push(item(value));
+    items.push(item(value, items.length));
     if (items.length === vector.cancel?.after_items) {
       break;
     }
