@@ -263,7 +263,7 @@ impl Plan {
         self.append.changes = changes.put_if(document_key(name), revision, value);
     }
 
-    /// Requires that settings that are not changed are still those that were read.
+    /// Requires the revisions that were read of all settings that the append does not change.
     fn require_settings(&mut self) {
         let mut changes = std::mem::take(&mut self.append.changes);
         for (name, stored) in &self.settings {
