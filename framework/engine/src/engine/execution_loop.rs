@@ -620,7 +620,7 @@ impl<'e, C: Decide> Execution<'e, C> {
             return Ok(StoredAppend::Repeated(appended));
         }
         let head = Position::new(appended.position.get() - appended.count);
-        let receipt = Receipt::appended(appended, encoded, self.attempts);
+        let receipt = Receipt::appended(&appended, encoded, self.attempts);
         Ok(StoredAppend::Stored { receipt, head })
     }
 

@@ -65,8 +65,8 @@ impl Receipt {
     }
 
     /// Creates the receipt of `append`.
-    pub(crate) fn appended(appended: Appended, append: Append, attempts: u32) -> Self {
-        let assigned = append.assigned(&appended);
+    pub(crate) fn appended(appended: &Appended, append: Append, attempts: u32) -> Self {
+        let assigned = append.assigned(appended);
         let versions = append.streams.iter().map(|part| {
             // The append has checked that a stream without events is still at the expected version.
             let version = match part.expected {
