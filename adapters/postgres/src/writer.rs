@@ -36,6 +36,10 @@ const MAX_BATCH_EVENTS: usize = 4_096;
 const MAX_BATCH_BYTES: usize = 16 * 1024 * 1024;
 
 /// A message to the writer.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all messages are of the large variant"
+)]
 pub enum WriterMessage {
     Write(WriteRequest),
     Close(oneshot::Sender<()>),

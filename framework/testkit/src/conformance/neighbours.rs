@@ -24,7 +24,7 @@ fn request(number: u64) -> Append {
 }
 
 /// Returns the events that must be stored for `request` according to its result.
-fn reported_events(request: Append, result: &Appended) -> Vec<RecordedEvent> {
+fn reported_events(request: &Append, result: &Appended) -> Vec<RecordedEvent> {
     let written = request.written_streams().into_iter();
     let written = written.map(|index| &request.streams[index].stream);
     assert!(
@@ -52,7 +52,7 @@ pub async fn concurrent_appends_get_their_own_results<B: Backend>() {
             let request = request(number);
             let result = append(&store, request.clone()).await;
             assert!(!result.repeated, "a new append is reported as repeated");
-            reported_events(request, &result)
+            reported_events(&request, &result)
         })
     });
     let mut reported: Vec<_> = join_all(tasks.collect::<Vec<_>>())
