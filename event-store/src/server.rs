@@ -7,6 +7,7 @@ use factum_server::listen::listen;
 use factum_server::metrics::Exporter;
 use factum_server::net::{Incoming, KEEP_ALIVE, TrackRequestsLayer};
 use factum_server::panic::panic_response;
+use factum_server::reload::{Hangups, reload_on_hangup};
 use factum_server::shutdown::{finish, shutdown_signal};
 use futures_util::stream::select_all;
 use tokio::net::TcpListener;
@@ -24,6 +25,9 @@ use crate::routes::{DESCRIPTORS, routes};
 use crate::serving::Serving;
 use crate::settings::ServerSettings;
 
+/// The application protocols of TLS.
+const PROTOCOLS: &[&str] = &["h2"];
+
 /// Serves until SIGINT or SIGTERM.
 ///
 /// On a signal, the health checks fail. After the drain time, the server accepts no connections, calls in flight finish, and
@@ -37,8 +41,13 @@ pub async fn run(settings: ServerSettings) -> Result<()> {
         .metrics_addr
         .map(|_| Exporter::install(EVENT_STORE_METRICS));
     let exporter = exporter.transpose()?;
-    // TLS is not supported yet.
-    let unprotected = settings.access.check(&settings.bind_addr, false)?;
+    let tls = settings.tls.load(PROTOCOLS)?;
+    let unprotected = settings.access.check(&settings.bind_addr, tls.is_some())?;
+    let scheme = match &tls {
+        Some(_) => "https",
+        None => "http",
+    };
+    let hangups = Hangups::install()?;
     let backend = ServedStore::open(&settings.store).await?;
     let stores = match &settings.access.users {
         Some(file) => Stores::with_users(backend.store.clone(), file)?,
@@ -46,22 +55,24 @@ pub async fn run(settings: ServerSettings) -> Result<()> {
     };
     let mut listeners = Vec::new();
     for address in &settings.bind_addr {
-        listeners.push(listen("gRPC", *address).await?);
+        listeners.push(listen("gRPC", scheme, *address).await?);
     }
     for warning in unprotected {
         warn!("{warning}");
     }
+    tokio::spawn(reload_on_hangup(tls.clone(), hangups));
     let (stopping, about_to_stop) = watch::channel(false);
     let (stop, stopped) = watch::channel(false);
     let mut serving = Serving::new(stores, backend.name, stopped);
     serving.groups = Groups::new(serving.stores.for_server(), settings.group_lease);
+    serving.tls = tls;
     serving.limits = settings.connection_limits();
     serving.max_calls = settings.max_calls;
     serving.readiness = serving.readiness.stopping(about_to_stop);
     let groups = serving.groups.clone();
     let mut servers = Vec::new();
     if let (Some(address), Some(exporter)) = (settings.metrics_addr, exporter) {
-        let listener = listen("metrics", address).await?;
+        let listener = listen("metrics", "http", address).await?;
         tokio::spawn(exporter.clone().run_upkeep());
         let served = metrics_endpoint::serve(listener, exporter, serving.clone());
         servers.push(("metrics", tokio::spawn(served)));
@@ -94,7 +105,7 @@ pub async fn serve(listeners: Vec<TcpListener>, serving: Serving) -> Result<()> 
     let mut stop = serving.stop;
     let incoming = listeners.into_iter().map(|listener| {
         let incoming = Incoming::new("grpc", listener, serving.limits, stop.clone());
-        Box::pin(incoming.into_stream())
+        Box::pin(incoming.tls(serving.tls.clone()).into_stream())
     });
     let incoming = select_all(incoming);
     Server::builder()

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use factum_server::net::ConnectionLimits;
+use factum_server::tls::Tls;
 use factum_server::write_check::WriteCheck;
 use tokio::sync::watch;
 
@@ -28,6 +29,8 @@ pub struct Serving {
     pub groups: Groups,
     /// The name of the backend.
     pub backend: &'static str,
+    /// The certificate of the server; without it, connections are not encrypted.
+    pub tls: Option<Tls>,
     /// The limits of connections.
     pub limits: ConnectionLimits,
     /// The maximum number of concurrent calls of one connection.
@@ -48,6 +51,7 @@ impl Serving {
             groups: Groups::new(stores.for_server(), GROUP_LEASE),
             stores,
             backend,
+            tls: None,
             limits: ConnectionLimits::default(),
             max_calls: MAX_CALLS,
             stop,

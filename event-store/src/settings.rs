@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Parser, value_parser};
 use factum_server::logs::LogFormat;
 use factum_server::net::ConnectionLimits;
-use factum_server::settings::{ConnectionSettings, seconds, timeout};
+use factum_server::settings::{ConnectionSettings, TlsSettings, seconds, timeout};
 
 use crate::access::AccessSettings;
 
@@ -35,6 +35,10 @@ pub struct ServerSettings {
     /// The settings of access control.
     #[command(flatten)]
     pub access: AccessSettings,
+
+    /// The settings of TLS.
+    #[command(flatten)]
+    pub tls: TlsSettings,
 
     /// The settings of connections.
     #[command(flatten)]

@@ -30,8 +30,8 @@ pub async fn run(settings: Settings) -> Result<()> {
         tokio::spawn(exporter.run_upkeep());
     }
     let wired = Wired::open(&settings).await?;
-    let rest = listen("REST", settings.rest_addr).await?;
-    let grpc = listen("gRPC", settings.grpc_addr).await?;
+    let rest = listen("REST", "http", settings.rest_addr).await?;
+    let grpc = listen("gRPC", "http", settings.grpc_addr).await?;
     let (stopping, about_to_stop) = watch::channel(false);
     let (stop, stopped) = watch::channel(false);
     let connections = &settings.connections;

@@ -12,7 +12,6 @@ use std::sync::Arc;
 
 use factum::prelude::*;
 use factum::store::{Append, ContentType, EventStore as _, ExpectedVersion, NewEvent, Query, Read};
-use factum_server::metrics::SERVER_METRICS;
 use factum_sqlite::{BoxError, Sql, SqlError, SqlProject, SqlProjection, SqliteStore};
 use reqwest::{Method, StatusCode};
 use spec_service::domain::SpecEvent;
@@ -303,7 +302,7 @@ fn book_documents_the_service_metrics() {
         "/../docs/src/spec-service/overview.md"
     );
     let page = std::fs::read_to_string(page).expect("the page exists");
-    for metric in SERVICE_METRICS.iter().chain(SERVER_METRICS) {
+    for metric in SERVICE_METRICS {
         let labels = metric.labels.iter().map(|label| format!("`{label}`"));
         let labels = labels.collect::<Vec<_>>().join(", ");
         let (name, kind, unit) = (metric.name, metric.kind.as_str(), metric.unit);

@@ -362,8 +362,10 @@ fn features_page_lists_every_feature() {
     let page = page("features");
     let crates = [
         ("factum", "framework"),
+        ("factum-memory", "adapters/memory"),
         ("factum-sqlite", "adapters/sqlite"),
         ("factum-postgres", "adapters/postgres"),
+        ("factum-grpc", "adapters/grpc"),
         ("factum-testkit", "framework/testkit"),
         ("factum-store-client", "sdks/rust"),
     ];

@@ -12,8 +12,9 @@ use factum_store_protocol::v1::event_store_service_client::EventStoreServiceClie
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::transport::Channel;
 use tonic::{Status, Streaming};
+
+use crate::credentials::Connection;
 
 /// The maximum number of appends that wait for the connection.
 const MAX_QUEUED: usize = 256;
@@ -37,7 +38,7 @@ pub struct Appender {
 
 impl Appender {
     /// Starts the task. The stream is opened for the first append.
-    pub fn start(client: EventStoreServiceClient<Channel>) -> Self {
+    pub fn start(client: EventStoreServiceClient<Connection>) -> Self {
         let (requests, queue) = mpsc::channel(MAX_QUEUED);
         let task = tokio::spawn(run(client, queue));
         Self { requests, task }
@@ -69,7 +70,7 @@ impl Drop for Appender {
 }
 
 /// Opens a stream for the next append, and again after each failure.
-async fn run(mut client: EventStoreServiceClient<Channel>, mut queue: mpsc::Receiver<Request>) {
+async fn run(mut client: EventStoreServiceClient<Connection>, mut queue: mpsc::Receiver<Request>) {
     while let Some(first) = queue.recv().await {
         let (sender, requests) = mpsc::channel(MAX_QUEUED);
         match client.append_stream(ReceiverStream::new(requests)).await {

@@ -10,9 +10,10 @@ use factum_store_protocol::v1::event_store_service_client::EventStoreServiceClie
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
-use tonic::transport::Channel;
 use tonic::{Status, Streaming};
 use tracing::{debug, warn};
+
+use crate::credentials::Connection;
 
 /// The pause before the next try to connect.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -30,7 +31,9 @@ pub struct HeadWatch {
 
 impl HeadWatch {
     /// Asks the server for the head, and starts to watch it.
-    pub async fn start(mut client: EventStoreServiceClient<Channel>) -> Result<Self, StoreError> {
+    pub async fn start(
+        mut client: EventStoreServiceClient<Connection>,
+    ) -> Result<Self, StoreError> {
         let mut heads = connect(&mut client)
             .await
             .map_err(|status| store_error(status, RequestKind::Read))?;
@@ -76,14 +79,14 @@ impl Drop for HeadWatch {
 }
 
 async fn connect(
-    client: &mut EventStoreServiceClient<Channel>,
+    client: &mut EventStoreServiceClient<Connection>,
 ) -> Result<Streaming<v1::WatchHeadResponse>, Status> {
     let heads = client.watch_head(v1::WatchHeadRequest::default()).await?;
     Ok(heads.into_inner())
 }
 
 async fn reconnect(
-    client: &mut EventStoreServiceClient<Channel>,
+    client: &mut EventStoreServiceClient<Connection>,
 ) -> Streaming<v1::WatchHeadResponse> {
     let mut has_warned = false;
     loop {

@@ -1,5 +1,6 @@
 //! The server as a child process, on ports chosen by the system.
 
+use std::fs::File;
 use std::io::{BufRead as _, BufReader, Lines};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -31,10 +32,17 @@ impl Server {
 
     /// Starts with environment variables.
     pub fn start_with(dir: &Path, settings: &[(&str, &str)]) -> Self {
-        let mut child = command(dir, settings)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        Self::spawn(&mut command(dir, settings))
+    }
+
+    /// Starts with environment variables, and with its logs in `log`.
+    pub fn start_logging(dir: &Path, settings: &[(&str, &str)], log: File) -> Self {
+        let mut command = command(dir, settings);
+        Self::spawn(command.env("RUST_LOG", "info").stderr(log))
+    }
+
+    fn spawn(command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let output = child.stdout.take().unwrap();
         let mut server = Self {
             child,

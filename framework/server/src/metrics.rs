@@ -63,6 +63,24 @@ pub const CONNECTION_BYTES: Metric = Metric {
     meaning: "Bytes `received` from clients and `sent` to them, without the overhead of TLS",
 };
 
+/// The number of failed TLS handshakes.
+pub const FAILED_HANDSHAKES: Metric = Metric {
+    name: "tls_handshakes_failed_total",
+    kind: MetricKind::Counter,
+    unit: "connections",
+    labels: &["api", "reason"],
+    meaning: "Connections closed during the TLS handshake, by reason: `error` or `timeout`",
+};
+
+/// The end of the validity of the server's certificate.
+pub const CERTIFICATE_EXPIRY: Metric = Metric {
+    name: "tls_certificate_expiry_timestamp_seconds",
+    kind: MetricKind::Gauge,
+    unit: "seconds",
+    labels: &[],
+    meaning: "End of the validity of the certificate that was loaded last, in seconds since 1970",
+};
+
 /// All metrics of this crate.
 pub const SERVER_METRICS: &[Metric] = &[
     GRPC_CALLS,
@@ -70,6 +88,8 @@ pub const SERVER_METRICS: &[Metric] = &[
     CONNECTIONS,
     CLOSED_CONNECTIONS,
     CONNECTION_BYTES,
+    FAILED_HANDSHAKES,
+    CERTIFICATE_EXPIRY,
 ];
 
 /// An exporter of all metrics of this process, in the text format of Prometheus.
@@ -140,6 +160,16 @@ pub fn record_call(method: &SharedString, code: String, started: Instant) {
     let method = method.clone();
     metrics::counter!(GRPC_CALLS.name, "method" => method.clone(), "code" => code).increment(1);
     metrics::histogram!(GRPC_DURATION.name, "method" => method).record(started.elapsed());
+}
+
+/// Counts a connection that was closed during the TLS handshake.
+pub fn record_failed_handshake(api: &'static str, reason: &'static str) {
+    metrics::counter!(FAILED_HANDSHAKES.name, "api" => api, "reason" => reason).increment(1);
+}
+
+/// Records the end of the validity of a certificate, in seconds since 1970.
+pub fn record_certificate_expiry(not_after: i64) {
+    metrics::gauge!(CERTIFICATE_EXPIRY.name).set(not_after as f64);
 }
 
 /// The metrics of one connection, which is counted as open until this is dropped.

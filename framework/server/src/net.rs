@@ -10,6 +10,7 @@ mod connection;
 mod connection_info;
 mod incoming;
 mod limits;
+mod socket;
 mod track_requests;
 
 /// The interval of pings on HTTP/2 connections, so that dead ones are noticed.
@@ -23,4 +24,5 @@ pub use connection::Connection;
 pub use connection_info::ConnectionInfo;
 pub use incoming::Incoming;
 pub use limits::ConnectionLimits;
+pub use socket::Socket;
 pub use track_requests::{TrackRequestsLayer, TrackedBody};

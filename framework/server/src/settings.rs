@@ -1,10 +1,12 @@
 //! The settings that all servers have, and parsers of values of the command line.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 
 use crate::net::ConnectionLimits;
+use crate::tls::{Tls, TlsError, TlsFiles};
 
 /// The longest setting in seconds: one day.
 const MAX_SECONDS: Duration = Duration::from_secs(86_400);
@@ -29,7 +31,7 @@ pub struct ConnectionSettings {
 }
 
 impl ConnectionSettings {
-    /// Returns the limits of the connections of each API, with the timeouts that each server has for itself.
+    /// Returns the limits of the connections of each API, with the timeouts of the server.
     #[must_use]
     pub fn limits(&self, idle_timeout: Duration, unread_timeout: Duration) -> ConnectionLimits {
         ConnectionLimits {
@@ -39,6 +41,41 @@ impl ConnectionSettings {
             send_timeout: self.send_timeout,
             unread_timeout,
         }
+    }
+}
+
+/// The files of TLS. Without them, connections are not encrypted.
+#[derive(Debug, Clone, Default, Args)]
+pub struct TlsSettings {
+    /// PEM file of the server's certificate and those of its issuers; loaded again on SIGHUP.
+    #[arg(long, env = "TLS_CERT", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+
+    /// PEM file of the private key of the certificate; loaded again on SIGHUP.
+    #[arg(long, env = "TLS_KEY", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+
+    /// PEM file of the authorities of clients; if set, every client needs a certificate.
+    #[arg(long, env = "TLS_CLIENT_CA", requires = "tls_cert")]
+    pub tls_client_ca: Option<PathBuf>,
+}
+
+impl TlsSettings {
+    /// Loads the files; returns `None` if there are none.
+    ///
+    /// # Errors
+    /// Returns the errors of [`Tls::load`].
+    pub fn load(&self, protocols: &[&'static str]) -> Result<Option<Tls>, TlsError> {
+        let (Some(certificate), Some(key)) = (&self.tls_cert, &self.tls_key) else {
+            return Ok(None);
+        };
+        let files = TlsFiles {
+            certificate: certificate.clone(),
+            key: key.clone(),
+            client_ca: self.tls_client_ca.clone(),
+            protocols: protocols.to_vec(),
+        };
+        Tls::load(files).map(Some)
     }
 }
 

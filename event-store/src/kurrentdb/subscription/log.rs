@@ -18,6 +18,7 @@ use super::super::origin;
 use super::super::request::{ReadOptions, Source, Start};
 use super::super::virtual_stream::{ResolvedEvent, VirtualStream};
 use super::outbox::{Outbox, Progress, now};
+use crate::metrics::{Protocol, SubscriptionMetrics};
 use crate::stop::stopped;
 
 /// The events that a subscription returns.
@@ -35,6 +36,7 @@ struct AllSubscription {
     /// The position of the last checkpoint.
     checkpoint: u64,
     outbox: Outbox,
+    metrics: SubscriptionMetrics,
     stop: watch::Receiver<bool>,
 }
 
@@ -66,6 +68,7 @@ pub async fn subscribe(
         notation: request.notation,
         checkpoint: after.get(),
         outbox: Outbox::default(),
+        metrics: SubscriptionMetrics::new(Protocol::Kurrentdb, after),
         stop,
     };
     if request.start == Start::First && matches!(log.selection, LogSelection::All(_)) {
@@ -101,6 +104,7 @@ impl AllSubscription {
 
     async fn add_page(&mut self, page: Page, before: Position) -> Result<(), StoreError> {
         let (more, through) = (page.more, page.through());
+        self.metrics.advance(through);
         if more {
             self.outbox
                 .caught_up(false, Progress::Position(before.get()));

@@ -16,6 +16,7 @@ use super::super::metadata::{self, TOMBSTONE_EVENT, VisibleEvents};
 use super::super::request::{ReadOptions, Start};
 use super::super::virtual_stream::ResolvedEvent;
 use super::outbox::{Outbox, Progress};
+use crate::metrics::{Protocol, SubscriptionMetrics};
 use crate::stop::stopped;
 
 struct StreamSubscription {
@@ -29,6 +30,7 @@ struct StreamSubscription {
     head: watch::Receiver<Position>,
     outbox: Outbox,
     has_tombstone: bool,
+    metrics: SubscriptionMetrics,
     stop: watch::Receiver<bool>,
 }
 
@@ -52,8 +54,10 @@ pub async fn subscribe(
         Start::At(revision) => Version::new(revision.saturating_add(1)),
         Start::End => version,
     };
+    let head = store.watch();
+    let metrics = SubscriptionMetrics::new(Protocol::Kurrentdb, *head.borrow());
     let subscription = StreamSubscription {
-        head: store.watch(),
+        head,
         store,
         stream,
         after: after.max(visible.after),
@@ -62,6 +66,7 @@ pub async fn subscribe(
         notation: request.notation,
         outbox: Outbox::default(),
         has_tombstone: false,
+        metrics,
         stop,
     };
     Ok(try_unfold(subscription, |mut subscription| async move {
@@ -108,6 +113,9 @@ impl StreamSubscription {
             .store
             .read(Read::stream(self.stream.clone()).after(self.after))
             .await?;
+        if !page.more {
+            self.metrics.advance(page.head);
+        }
         if page.more {
             self.outbox.caught_up(false, self.progress());
         }

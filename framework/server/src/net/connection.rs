@@ -6,7 +6,6 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{Instant, Sleep, sleep};
 use tonic::transport::server::Connected;
@@ -14,6 +13,7 @@ use tracing::debug;
 
 use super::connection_info::ConnectionInfo;
 use super::limits::ConnectionLimits;
+use super::socket::Socket;
 use crate::metrics::ConnectionMetrics;
 
 /// The start of the preface that a client of HTTP/2 sends (RFC 9113, 3.4).
@@ -30,7 +30,7 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(1);
 /// If the client exceeds a limit, the next read or write fails, and the server drops the connection.
 #[derive(Debug)]
 pub struct Connection {
-    socket: TcpStream,
+    socket: Socket,
     limits: ConnectionLimits,
     info: ConnectionInfo,
     stop: watch::Receiver<bool>,
@@ -51,7 +51,7 @@ impl Connection {
     #[must_use]
     pub fn new(
         api: &'static str,
-        socket: TcpStream,
+        socket: Socket,
         info: ConnectionInfo,
         limits: ConnectionLimits,
         stop: watch::Receiver<bool>,
@@ -220,7 +220,16 @@ impl AsyncWrite for Connection {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_flush(context)
+        let flushed = Pin::new(&mut self.socket).poll_flush(context);
+        // A connection with TLS accepts more than its socket.
+        match flushed {
+            Poll::Ready(Ok(())) => self.blocked_since = None,
+            Poll::Ready(Err(_)) => {}
+            Poll::Pending => {
+                self.blocked_since.get_or_insert_with(Instant::now);
+            }
+        }
+        flushed
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
