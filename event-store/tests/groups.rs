@@ -500,7 +500,7 @@ async fn position_beyond_the_head_stops_the_group() {
     // The log was restored from a backup, and the documents are newer.
     let put = r#"{"position":9,"dead_letters":0,"fence":1,"writes":1,"holder":null}"#;
     let change = v1::DocumentChange {
-        key: "group/partition/mail/00000".to_owned(),
+        key: "$group/partition/mail/00000".to_owned(),
         expected_revision: None,
         effect: Some(v1::document_change::Effect::Put(put.to_owned())),
     };

@@ -62,6 +62,13 @@ impl Principal {
         self.check(|grants| grants.require(permission, name))
     }
 
+    /// Returns whether the caller has a permission, without a record of the refusal.
+    #[must_use]
+    pub fn permits(&self, permission: Permission, name: &str) -> bool {
+        let asked = self.ask(|grants| Ok(grants.require(permission, name).is_ok()));
+        asked.is_ok_and(|permitted| permitted.unwrap_or(true))
+    }
+
     /// Requires that the caller may read all events that can match `query`.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ use super::stop::GroupStop;
 /// The maximum number of groups.
 pub const MAX_GROUPS: usize = 1_000;
 /// The prefix of the documents of groups.
-pub const GROUPS: &str = "group/settings/";
+pub const GROUPS: &str = "$group/settings/";
 /// The maximum size of the name of a group in keys of documents, in bytes.
 const MAX_NAME: usize = 900;
 
@@ -53,12 +53,12 @@ impl GroupName {
 
     /// Returns the key of the document of a partition.
     pub fn partition_key(&self, partition: u16) -> String {
-        format!("group/partition/{}/{partition:05}", self.escaped())
+        format!("$group/partition/{}/{partition:05}", self.escaped())
     }
 
     /// Returns the prefix of the documents of the dead letters.
     pub fn dead_letters(&self) -> String {
-        format!("group/dead-letter/{}/", self.escaped())
+        format!("$group/dead-letter/{}/", self.escaped())
     }
 
     /// Returns the key of the document of a dead letter.

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use factum::StreamId;
-use factum::store::{Query, QueryItem, Read, RecordedEvent, Tag};
+use factum::store::{Query, QueryItem, Read, RecordedEvent, StoreError, Tag};
 use serde::{Deserialize, Serialize};
 
 use super::error::GroupError;
 use super::event_filter::EventFilter;
 use super::failure::FailureLimits;
 use super::partition_key::PartitionKey;
+use crate::access::{Permission, Principal};
 
 /// The maximum number of partitions.
 pub const MAX_PARTITIONS: u16 = 256;
@@ -142,6 +143,17 @@ impl GroupScope {
             })
         });
         Some(items.reduce(Query::or).unwrap_or_default())
+    }
+
+    /// Requires that a caller may read all events of the scope.
+    ///
+    /// # Errors
+    /// Returns [`StoreError::Denied`] without the permission.
+    pub fn require_read(&self, principal: &Principal) -> Result<(), StoreError> {
+        match (self, self.query()) {
+            (Self::Stream(name), _) => principal.require(Permission::Read, name),
+            (_, query) => principal.require_all(&query.unwrap_or_default()),
+        }
     }
 
     /// Returns the read of the next events after `position`.

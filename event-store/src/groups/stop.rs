@@ -23,6 +23,8 @@ pub enum StopReason {
     ConsumerLeft,
     /// The consumer sent a request that is not valid.
     InvalidRequest,
+    /// The credentials of the consumer were revoked or have expired.
+    AccessRevoked,
 }
 
 /// The reason why a group is stopped.

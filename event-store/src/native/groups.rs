@@ -4,18 +4,19 @@ mod consume;
 mod messages;
 mod status;
 
+use factum_store_protocol::refusal::store_status;
 use factum_store_protocol::v1;
 use factum_store_protocol::v1::consumer_group_service_server::ConsumerGroupService;
 use factum_store_protocol::v1::group_settings::Start;
 use tokio::sync::watch;
 use tonic::{Request, Response, Status, Streaming, async_trait};
 
-use crate::access::Stores;
+use crate::access::{Permission, Stores};
 use crate::groups::Groups;
-use crate::groups::catalog::{self, MAX_LIST};
+use crate::groups::catalog::{self, GroupProgress, MAX_LIST};
 use crate::groups::dead_letters::{self, Removal};
 use crate::groups::error::GroupError;
-use crate::groups::group_document::GroupName;
+use crate::groups::group_document::{GroupName, VersionedGroup};
 use crate::log_head::read_head;
 use crate::messages::Messages;
 use status::group_status;
@@ -40,15 +41,34 @@ impl NativeGroups {
         }
     }
 
-    /// Checks the caller of a request, and returns the name of the group.
+    /// Checks that the caller may manage the group, and returns its name.
     fn authorize<T>(
         &self,
         request: &Request<T>,
         field: &str,
         name: &str,
     ) -> Result<GroupName, Status> {
-        self.stores.for_request(request)?;
-        GroupName::new(field, name).map_err(|error| group_status(&error))
+        let principal = self.stores.principal(request)?;
+        let name = GroupName::new(field, name).map_err(|error| group_status(&error))?;
+        let permitted = principal.require(Permission::Groups, name.as_str());
+        permitted.map_err(|error| store_status(&error))?;
+        Ok(name)
+    }
+
+    /// Checks that the caller may manage the group and read all its events, and returns its name.
+    async fn authorize_events<T>(
+        &self,
+        request: &Request<T>,
+        field: &str,
+        name: &str,
+    ) -> Result<GroupName, Status> {
+        let principal = self.stores.principal(request)?;
+        let name = self.authorize(request, field, name)?;
+        let group = VersionedGroup::read(&**self.groups.store(), &name).await;
+        let group = group.map_err(|error| group_status(&error))?;
+        let permitted = group.document.settings.scope.require_read(&principal);
+        permitted.map_err(|error| store_status(&error))?;
+        Ok(name)
     }
 
     async fn describe(&self, name: &GroupName) -> Result<v1::Group, Status> {
@@ -78,12 +98,16 @@ impl ConsumerGroupService for NativeGroups {
         &self,
         request: Request<v1::CreateGroupRequest>,
     ) -> Result<Response<v1::CreateGroupResponse>, Status> {
-        self.stores.for_request(&request)?;
+        let name = messages::new_name(&request.get_ref().name);
+        let name = name.map_err(|error| group_status(&error))?;
+        self.authorize(&request, "name", name.as_str())?;
+        let principal = self.stores.principal(&request)?;
         let request = request.into_inner();
-        let name = messages::new_name(&request.name).map_err(|error| group_status(&error))?;
         let message = request.settings.unwrap_or_default();
         let start = message.start;
         let settings = messages::settings(message).map_err(|error| group_status(&error))?;
+        let permitted = settings.scope.require_read(&principal);
+        permitted.map_err(|error| store_status(&error))?;
         let store = &**self.groups.store();
         let start = match start {
             None => 0,
@@ -102,7 +126,10 @@ impl ConsumerGroupService for NativeGroups {
         &self,
         request: Request<v1::UpdateGroupRequest>,
     ) -> Result<Response<v1::UpdateGroupResponse>, Status> {
-        let name = self.authorize(&request, "name", &request.get_ref().name)?;
+        let name = self
+            .authorize_events(&request, "name", &request.get_ref().name)
+            .await?;
+        let principal = self.stores.principal(&request)?;
         let request = request.into_inner();
         let message = request.settings.unwrap_or_default();
         if message.start.is_some() {
@@ -110,6 +137,8 @@ impl ConsumerGroupService for NativeGroups {
             return Err(group_status(&GroupError::invalid("settings.start", rule)));
         }
         let settings = messages::settings(message).map_err(|error| group_status(&error))?;
+        let permitted = settings.scope.require_read(&principal);
+        permitted.map_err(|error| store_status(&error))?;
         let store = &**self.groups.store();
         let updated = catalog::update(store, &name, &settings, request.if_generation).await;
         let group = Some(self.changed(&name, updated).await?);
@@ -140,7 +169,7 @@ impl ConsumerGroupService for NativeGroups {
         &self,
         request: Request<v1::ListGroupsRequest>,
     ) -> Result<Response<v1::ListGroupsResponse>, Status> {
-        self.stores.for_request(&request)?;
+        let principal = self.stores.principal(&request)?;
         let request = request.into_inner();
         let limit = page_size(request.page_size)?;
         let after = match &*request.page_token {
@@ -155,7 +184,11 @@ impl ConsumerGroupService for NativeGroups {
         let next = listed.last().filter(|_| listed.len() == limit);
         let next_page_token = next.map(|group| group.name.as_str().to_owned());
         let mut groups = Vec::with_capacity(listed.len());
-        for progress in &listed {
+        // The caller sees only the groups that it may manage, so a page may have fewer groups, or none.
+        let name = |group: &GroupProgress| group.name.as_str().to_owned();
+        let is_permitted =
+            |group: &&GroupProgress| principal.permits(Permission::Groups, &name(group));
+        for progress in listed.iter().filter(is_permitted) {
             let consumers = self.groups.consumers(&progress.name).await;
             groups.push(messages::group(progress, consumers));
         }
@@ -190,9 +223,9 @@ impl ConsumerGroupService for NativeGroups {
         &self,
         request: Request<Streaming<v1::ConsumeRequest>>,
     ) -> Result<Response<Self::ConsumeStream>, Status> {
-        self.stores.for_request(&request)?;
+        let principal = self.stores.principal(&request)?;
         let (requests, stop) = (request.into_inner(), self.stop.clone());
-        let answers = consume::consume(&self.groups, requests, stop).await?;
+        let answers = consume::consume(&self.groups, principal, requests, stop).await?;
         Ok(Response::new(Box::pin(answers)))
     }
 
@@ -200,7 +233,9 @@ impl ConsumerGroupService for NativeGroups {
         &self,
         request: Request<v1::ListDeadLettersRequest>,
     ) -> Result<Response<v1::ListDeadLettersResponse>, Status> {
-        let name = self.authorize(&request, "group", &request.get_ref().group)?;
+        let name = self
+            .authorize_events(&request, "group", &request.get_ref().group)
+            .await?;
         let request = request.into_inner();
         let limit = page_size(request.page_size)?;
         let after = match &*request.page_token {

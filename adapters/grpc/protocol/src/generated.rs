@@ -3276,6 +3276,8 @@ pub enum StopReason {
     ConsumerLeft = 8,
     /// The consumer sent a request that is not valid.
     InvalidRequest = 9,
+    /// The credentials of the consumer were revoked or have expired.
+    AccessRevoked = 10,
 }
 impl StopReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -3294,6 +3296,7 @@ impl StopReason {
             Self::StoreFailed => "STOP_REASON_STORE_FAILED",
             Self::ConsumerLeft => "STOP_REASON_CONSUMER_LEFT",
             Self::InvalidRequest => "STOP_REASON_INVALID_REQUEST",
+            Self::AccessRevoked => "STOP_REASON_ACCESS_REVOKED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -3309,6 +3312,7 @@ impl StopReason {
             "STOP_REASON_STORE_FAILED" => Some(Self::StoreFailed),
             "STOP_REASON_CONSUMER_LEFT" => Some(Self::ConsumerLeft),
             "STOP_REASON_INVALID_REQUEST" => Some(Self::InvalidRequest),
+            "STOP_REASON_ACCESS_REVOKED" => Some(Self::AccessRevoked),
             _ => None,
         }
     }
@@ -3525,7 +3529,7 @@ pub mod consumer_group_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Lists groups in the byte order of their names.
+        /// Lists the groups that the caller may manage, in the byte order of their names. A page may have fewer groups than its size.
         pub async fn list_groups(
             &mut self,
             request: impl tonic::IntoRequest<super::ListGroupsRequest>,
@@ -3778,7 +3782,7 @@ pub mod consumer_group_service_server {
             tonic::Response<super::DescribeGroupResponse>,
             tonic::Status,
         >;
-        /// Lists groups in the byte order of their names.
+        /// Lists the groups that the caller may manage, in the byte order of their names. A page may have fewer groups than its size.
         async fn list_groups(
             &self,
             request: tonic::Request<super::ListGroupsRequest>,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use factum_store_protocol::refusal::store_status;
 use factum_store_protocol::v1::consume_request::{
     Ack, Action, Message as RequestMessage, Nack, Start,
 };
@@ -17,12 +18,13 @@ use tonic::{Status, Streaming};
 
 use super::messages;
 use super::status::group_status;
+use crate::access::{Permission, Principal};
 use crate::groups::consumer::{
     ConsumerMessage, ConsumerRequest, ConsumerRequests, EventNotice, JoinRequest, StopReason,
 };
 use crate::groups::error::GroupError;
 use crate::groups::failure::{Consequence, EventFailure};
-use crate::groups::group_document::GroupName;
+use crate::groups::group_document::{GroupName, VersionedGroup};
 use crate::groups::settings::MAX_PAUSE;
 use crate::groups::{Groups, Notice};
 
@@ -48,6 +50,7 @@ const MAX_CREDIT: u32 = 1_000_000;
 /// Joins the group that the first request names, and returns the messages for the consumer.
 pub async fn consume(
     groups: &Groups,
+    principal: Principal,
     mut requests: Streaming<v1::ConsumeRequest>,
     mut stop: watch::Receiver<bool>,
 ) -> Result<impl Stream<Item = Result<v1::ConsumeResponse, Status>> + Send + use<>, Status> {
@@ -63,9 +66,15 @@ pub async fn consume(
         return Err(group_status(&error));
     };
     let (name, join, heartbeat) = join_request(start).map_err(|error| group_status(&error))?;
+    let group = VersionedGroup::read(&**groups.store(), &name).await;
+    let group = group.map_err(|error| group_status(&error))?;
+    let permitted = principal
+        .require(Permission::Groups, name.as_str())
+        .and_then(|()| group.document.settings.scope.require_read(&principal));
+    permitted.map_err(|error| store_status(&error))?;
     let consumer = groups.join(&name, join).await;
     let consumer = consumer.map_err(|error| group_status(&error))?;
-    tokio::spawn(receive(requests, consumer.requests()));
+    tokio::spawn(receive(requests, consumer.requests(), principal));
     // The first message confirms that the consumer has joined.
     let joined = ConsumerMessage::Checkpoint(consumer.progress());
     Ok(unfold(
@@ -124,9 +133,20 @@ fn between(
 }
 
 /// Passes the requests of a consumer on until the call ends.
-async fn receive(mut requests: Streaming<v1::ConsumeRequest>, consumer: ConsumerRequests) {
+async fn receive(
+    mut requests: Streaming<v1::ConsumeRequest>,
+    consumer: ConsumerRequests,
+    principal: Principal,
+) {
     loop {
-        let message = match requests.message().await {
+        let message = tokio::select! {
+            message = requests.message() => message,
+            revoked = principal.revoked() => {
+                let message = revoked.to_string();
+                return consumer.leave(StopReason::AccessRevoked, message).await;
+            }
+        };
+        let message = match message {
             Ok(Some(request)) => request.message,
             Ok(None) => {
                 let message = "the consumer ended its requests";

@@ -216,5 +216,6 @@ fn stop_reason(reason: StopReason) -> v1::StopReason {
         StopReason::StoreFailed => v1::StopReason::StoreFailed,
         StopReason::ConsumerLeft => v1::StopReason::ConsumerLeft,
         StopReason::InvalidRequest => v1::StopReason::InvalidRequest,
+        StopReason::AccessRevoked => v1::StopReason::AccessRevoked,
     }
 }
