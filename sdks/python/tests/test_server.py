@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import re
 import subprocess
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -156,11 +159,59 @@ def test_subscription_is_closed_from_another_thread(store: fs.Client) -> None:
     assert list(subscription) == []
 
 
+def test_group_settles_every_event(store: fs.Client) -> None:
+    """Events are acknowledged, tried again, or become dead letters, which can be delivered again."""
+    stream = name("order")
+    store.append(stream, [fs.NewEvent("placed", n) for n in range(4)], expected=0)
+    group = store.groups.create(name("billing"), fs.GroupSettings(query=fs.QueryItem(stream_prefix=stream)))
+    with pytest.raises(fs.GroupExistsError):
+        store.groups.create(group.name)
+    seen = []
+    with store.groups.consume(group.name, consumer="test") as consumer:
+        for delivery in consumer:
+            number = delivery.event.json()
+            seen.append((number, delivery.attempt))
+            if number == 1 and delivery.attempt == 1:
+                delivery.nack(retry_after=0.001, reason="again")
+            elif number == 2:
+                delivery.nack("dead_letter", reason="poison")
+            else:
+                delivery.ack()
+            if number == 3:
+                break
+    assert seen == [(0, 1), (1, 1), (1, 2), (2, 1), (3, 1)]
+    # The server stores answers a little later.
+    end = time.monotonic() + 10
+    while store.groups.describe(group.name).dead_letters == 0:
+        assert time.monotonic() < end
+    [letter] = store.groups.list_dead_letters(group.name)
+    assert letter.event is not None
+    assert (letter.event.json(), letter.attempts, letter.reason) == (2, 1, "poison")
+    assert store.groups.retry_dead_letters(group.name, [letter.position]) == 1
+    with store.groups.consume(group.name) as consumer:
+        delivery = next(consumer)
+        assert delivery.event.position == letter.position
+        assert delivery.ack()
+    assert group.name in [found.name for found in store.groups.list()]
+    store.groups.delete(group.name)
+    with pytest.raises(fs.NotFoundError):
+        next(store.groups.consume(group.name))
+
+
+def test_consumer_is_closed_from_another_thread(store: fs.Client) -> None:
+    """A blocked consumer leaves its group."""
+    group = store.groups.create(name("idle"), fs.GroupSettings(live_only=True))
+    consumer = store.groups.consume(group.name)
+    threading.Thread(target=consumer.close).start()
+    assert list(consumer) == []
+
+
 class Server:
     """A server on a file, which is killed and started again on the same port."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *options: str) -> None:
         self.folder = folder
+        self.options = options
         self.port = 0
         self.start()
 
@@ -168,7 +219,7 @@ class Server:
         """Starts the server, and waits until it listens."""
         binary = os.environ["EVENT_STORE_BINARY"]
         text = subprocess.run([binary, "--help"], check=True, capture_output=True, text=True).stdout
-        options = ["--insecure"] if "--insecure" in text else []
+        options = [*self.options, *(["--insecure"] if "--insecure" in text else [])]
         self.process = subprocess.Popen(
             [binary, "--store", "sqlite:events.db", "--bind-addr", f"127.0.0.1:{self.port}", *options],
             cwd=self.folder,
@@ -194,6 +245,11 @@ class Server:
         self.process.kill()
         self.process.wait()
 
+    def client(self, **options: Any) -> fs.Client:
+        """Returns a client that tries again quickly and without end."""
+        tries = fs.Retry(max_attempts=None, first_pause=0.01, longest_pause=0.1)
+        return fs.Client(f"factum://127.0.0.1:{self.port}", retry=tries, reconnect=tries, **options)
+
 
 @pytest.fixture
 def own_server(tmp_path: Path) -> Iterator[Server]:
@@ -208,9 +264,7 @@ def own_server(tmp_path: Path) -> Iterator[Server]:
 def test_killed_server_causes_no_gap_and_no_duplicate(own_server: Server) -> None:
     """An append is repeated, and a subscription resumes, over restarts of the server."""
     count, seen = 300, list[int]()
-    reconnect = fs.Retry(max_attempts=None, first_pause=0.01, longest_pause=0.1)
-    retry = fs.Retry(max_attempts=None, first_pause=0.01, longest_pause=0.1)
-    with fs.Client(f"factum://127.0.0.1:{own_server.port}", retry=retry, reconnect=reconnect) as client:
+    with own_server.client() as client:
         subscription = client.subscribe()
 
         def follow() -> None:
@@ -232,6 +286,58 @@ def test_killed_server_causes_no_gap_and_no_duplicate(own_server: Server) -> Non
         subscription.close()
         follower.join()
     assert seen == list(range(count))
+
+
+def test_killed_server_delivers_to_the_group_again(own_server: Server) -> None:
+    """A consumer joins again, and no event is missing."""
+    count, seen = 100, set[int]()
+    with own_server.client() as client:
+        client.groups.create("billing", fs.GroupSettings(partitions=1))
+        client.append("order-1", [fs.NewEvent("placed", n) for n in range(count)], expected=0)
+        with client.groups.consume("billing") as consumer:
+            for delivery in consumer:
+                number = delivery.event.json()
+                if number == 50 and number not in seen:
+                    own_server.restart()
+                seen.add(number)
+                delivery.ack()
+                if len(seen) == count:
+                    break
+    assert seen == set(range(count))
+
+
+def test_credentials_are_checked(tmp_path: Path) -> None:
+    """A token and a password are accepted, and a missing permission has its facts."""
+    if os.environ["EVENT_STORE_BACKEND"] != "sqlite":
+        pytest.skip("one backend is enough for credentials")
+    token = "factum_" + "t" * 43
+    binary = os.environ["EVENT_STORE_BINARY"]
+    hashed = subprocess.run([binary, "hash-password"], input="pässword:1\n", text=True, capture_output=True, check=True)
+    (tmp_path / "users.toml").write_text(
+        f"""
+        [roles.shop]
+        read = ["order-"]
+        append = ["order-"]
+        [users.shop]
+        roles = ["shop"]
+        password = "{hashed.stdout.strip()}"
+        tokens = [{{ name = "ci", sha256 = "{hashlib.sha256(token.encode()).hexdigest()}" }}]
+        """
+    )
+    server = Server(tmp_path, "--users", "users.toml")
+    try:
+        for credentials in (fs.Token(token), fs.Basic("shop", "pässword:1")):
+            with server.client(credentials=credentials) as client:
+                client.append("order-1", fs.NewEvent("placed", {}), expected=fs.Expected.ANY)
+                with pytest.raises(fs.PermissionDeniedError) as denied:
+                    client.append("account-1", fs.NewEvent("opened", {}), expected=fs.Expected.ANY)
+                facts = (denied.value.principal, denied.value.permission, denied.value.resource)
+                assert facts == ('user "shop"', "append", 'stream "account-1"')
+        for wrong in (None, fs.Token("factum_" + "u" * 43), fs.Basic("shop", "guess")):
+            with server.client(credentials=wrong) as client, pytest.raises(fs.UnauthenticatedError):
+                client.head()
+    finally:
+        server.kill()
 
 
 def test_killed_server_with_asyncio(own_server: Server) -> None:

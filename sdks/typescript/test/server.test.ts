@@ -2,14 +2,14 @@
 
 import assert from "node:assert/strict";
 import { execFileSync, spawn, type ChildProcess } from "node:child_process";
-import { randomUUID } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { once } from "node:events";
-import { mkdtempSync } from "node:fs";
+import { mkdtempSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { after, test } from "node:test";
 
-import { Client, isStoreError, type NewEvent } from "../src/index.js";
+import { Client, isStoreError, type Credentials, type NewEvent } from "../src/index.js";
 
 const { EVENT_STORE_ADDRESS, EVENT_STORE_BACKEND, EVENT_STORE_BINARY = "", CLIENT_SCRATCH = "." } = process.env;
 
@@ -146,12 +146,67 @@ test("subscription replays, then follows", async () => {
   assert.deepEqual(seen, [1, 2, 3, 4, 5]);
 });
 
+test("group settles every event", async () => {
+  const stream = name("order");
+  await store.append(stream, [0, 1, 2, 3].map(reading), { expected: 0 });
+  const group = await store.groups.create(name("billing"), { query: { streamPrefix: stream } });
+  await assert.rejects(store.groups.create(group.name), (error) => isStoreError(error, "groupExists"));
+  const seen: [number, number][] = [];
+  for await (const delivery of store.groups.consume(group.name, { consumer: "test" })) {
+    const { n } = delivery.event.json<{ n: number }>();
+    seen.push([n, delivery.attempt]);
+    if (n === 1 && delivery.attempt === 1) {
+      delivery.nack("retry", { retryAfterMs: 1, reason: "again" });
+    } else if (n === 2) {
+      delivery.nack("deadLetter", { reason: "poison" });
+    } else {
+      delivery.ack();
+    }
+    if (n === 3) {
+      break;
+    }
+  }
+  assert.deepEqual(seen, [
+    [0, 1],
+    [1, 1],
+    [1, 2],
+    [2, 1],
+    [3, 1],
+  ]);
+  // The server stores answers a little later.
+  const end = performance.now() + 10_000;
+  while ((await store.groups.describe(group.name)).deadLetters === 0) {
+    assert.ok(performance.now() < end);
+  }
+  for await (const letter of store.groups.listDeadLetters(group.name)) {
+    assert.deepEqual([letter.event?.json(), letter.attempts, letter.reason], [{ n: 2 }, 1, "poison"]);
+    assert.equal(await store.groups.retryDeadLetters(group.name, [letter.position]), 1);
+  }
+  for await (const delivery of store.groups.consume(group.name)) {
+    assert.deepEqual(delivery.event.json(), { n: 2 });
+    assert.ok(delivery.ack());
+    break;
+  }
+  await store.groups.delete(group.name);
+  const gone = store.groups.consume(group.name)[Symbol.asyncIterator]().next();
+  await assert.rejects(gone, (error) => isStoreError(error, "notFound"));
+});
+
+test("signal ends a consumer that waits", async () => {
+  const group = await store.groups.create(name("idle"), { liveOnly: true });
+  const consumer = store.groups.consume(group.name, { signal: AbortSignal.timeout(200) });
+  await assert.rejects(consumer[Symbol.asyncIterator]().next(), { name: "TimeoutError" });
+});
+
 /** A server on a file, which is killed and started again on the same port. */
 class Server {
   #process: ChildProcess | undefined;
   #address = "127.0.0.1:0";
 
-  constructor(private readonly folder: string) {}
+  constructor(
+    private readonly folder: string,
+    private readonly options: readonly string[] = [],
+  ) {}
 
   get address(): string {
     return `factum://${this.#address}`;
@@ -160,7 +215,7 @@ class Server {
   async start(): Promise<void> {
     const help = execFileSync(EVENT_STORE_BINARY, ["--help"], { encoding: "utf8" });
     const flags = help.includes("--insecure") ? ["--insecure"] : [];
-    const options = ["--store", "sqlite:events.db", "--bind-addr", this.#address, ...flags];
+    const options = ["--store", "sqlite:events.db", "--bind-addr", this.#address, ...flags, ...this.options];
     this.#process = spawn(EVENT_STORE_BINARY, options, { cwd: this.folder, stdio: ["ignore", "pipe", "ignore"] });
     assert.ok(this.#process.stdout);
     for await (const line of createInterface(this.#process.stdout)) {
@@ -214,4 +269,41 @@ test("killed server causes no gap and no duplicate", { skip, timeout: 60_000 }, 
   await followed;
   await server.kill();
   assert.deepEqual(seen, [...Array(count).keys()]);
+});
+
+test("credentials are checked", { skip }, async (t) => {
+  const folder = mkdtempSync(join(CLIENT_SCRATCH, "users-"));
+  const token = `factum_${"t".repeat(43)}`;
+  const sha256 = createHash("sha256").update(token).digest("hex");
+  const hash = execFileSync(EVENT_STORE_BINARY, ["hash-password"], { input: "pässword:1\n", encoding: "utf8" }).trim();
+  const users = `
+    [roles.shop]
+    read = ["order-"]
+    append = ["order-"]
+    [users.shop]
+    roles = ["shop"]
+    password = "${hash}"
+    tokens = [{ name = "ci", sha256 = "${sha256}" }]`;
+  writeFileSync(join(folder, "users.toml"), users);
+  const server = new Server(folder, ["--users", "users.toml"]);
+  await server.start();
+  t.after(() => server.kill());
+  function connect(credentials?: Credentials): Client {
+    const client = new Client(server.address, { credentials });
+    t.after(() => client.close());
+    return client;
+  }
+  for (const credentials of [{ token }, { user: "shop", password: "pässword:1" }]) {
+    const client = connect(credentials);
+    await client.append("order-1", reading(1), { expected: "any" });
+    await assert.rejects(client.append("account-1", reading(1), { expected: "any" }), (error) => {
+      assert.ok(isStoreError(error, "permissionDenied"));
+      const { principal, permission, resource } = error.failure;
+      assert.deepEqual([principal, permission, resource], ['user "shop"', "append", 'stream "account-1"']);
+      return true;
+    });
+  }
+  for (const wrong of [undefined, { token: `factum_${"u".repeat(43)}` }, { user: "shop", password: "guess" }]) {
+    await assert.rejects(connect(wrong).head(), (error) => isStoreError(error, "unauthenticated"));
+  }
 });
