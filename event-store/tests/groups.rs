@@ -690,7 +690,7 @@ async fn stopped_consumer_process_loses_its_partitions() {
         consumer.ack(&delivery).await;
         consumer.send(Request::Heartbeat(Heartbeat {})).await;
     }
-    // The stopped process goes on, and its answers do not count.
+    // The stopped process continues, and its answers do not count.
     signal("-CONT");
     let positions: Vec<u64> = seen.into_iter().collect();
     let deadline = Instant::now() + LIMIT;

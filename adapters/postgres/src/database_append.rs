@@ -192,7 +192,7 @@ impl AppendColumns {
     }
 }
 
-/// Puts the versions, which are those of the streams `written`, into the order of the first events of `append`.
+/// Puts the versions of the streams `written` into the order of the first events of `append`.
 fn sort_by_first_event(
     appended: &mut Appended,
     append: &Append,
