@@ -340,6 +340,47 @@ def test_credentials_are_checked(tmp_path: Path) -> None:
         server.kill()
 
 
+def certificates(folder: Path) -> None:
+    """Creates an authority, and certificates of a server and a client."""
+
+    def openssl(*arguments: str) -> None:
+        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
+
+    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout")
+    openssl("req", "-x509", *key, "ca.key", "-out", "ca.pem", "-days", "2", "-subj", "/CN=authority")
+    (folder / "names").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
+    for owner in ("server", "client"):
+        openssl("req", *key, f"{owner}.key", "-out", f"{owner}.csr", "-subj", f"/CN={owner}")
+        signing = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "names")
+        openssl("x509", "-req", "-in", f"{owner}.csr", "-out", f"{owner}.pem", *signing)
+
+
+def test_connection_is_encrypted(tmp_path: Path) -> None:
+    """The certificates of the server and of the client are checked."""
+    if os.environ["EVENT_STORE_BACKEND"] != "sqlite":
+        pytest.skip("one backend is enough for encryption")
+    certificates(tmp_path)
+    options = ("--tls-cert", "server.pem", "--tls-key", "server.key", "--tls-client-ca", "ca.pem")
+    server = Server(tmp_path, *options)
+    once = fs.Retry(max_attempts=1)
+    mutual = fs.Tls(
+        ca=tmp_path / "ca.pem", certificate=tmp_path / "client.pem", key=(tmp_path / "client.key").read_bytes()
+    )
+    try:
+        with fs.Client(f"factums://localhost:{server.port}", tls=mutual) as client:
+            client.append("order-1", fs.NewEvent("placed", {}), expected=0)
+            assert client.head() == 1
+        for tls in (None, fs.Tls(ca=tmp_path / "ca.pem"), fs.Tls(ca=tmp_path / "client.pem")):
+            client = fs.Client(f"factums://localhost:{server.port}", tls=tls, retry=once)
+            with client, pytest.raises(fs.UnavailableError):
+                client.head()
+        client = fs.Client(f"factum://localhost:{server.port}", retry=once)
+        with client, pytest.raises(fs.UnavailableError):
+            client.head()
+    finally:
+        server.kill()
+
+
 def test_killed_server_with_asyncio(own_server: Server) -> None:
     """The client for asyncio resumes in the same way."""
 

@@ -4,12 +4,12 @@ import assert from "node:assert/strict";
 import { execFileSync, spawn, type ChildProcess } from "node:child_process";
 import { createHash, randomUUID } from "node:crypto";
 import { once } from "node:events";
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { after, test } from "node:test";
 
-import { Client, isStoreError, type Credentials, type NewEvent } from "../src/index.js";
+import { Client, isStoreError, type Credentials, type NewEvent, type Tls } from "../src/index.js";
 
 const { EVENT_STORE_ADDRESS, EVENT_STORE_BACKEND, EVENT_STORE_BINARY = "", CLIENT_SCRATCH = "." } = process.env;
 
@@ -306,4 +306,42 @@ test("credentials are checked", { skip }, async (t) => {
   for (const wrong of [undefined, { token: `factum_${"u".repeat(43)}` }, { user: "shop", password: "guess" }]) {
     await assert.rejects(connect(wrong).head(), (error) => isStoreError(error, "unauthenticated"));
   }
+});
+
+/** Creates an authority, and certificates of a server and a client. */
+function createCertificates(folder: string): void {
+  const openssl = (...options: string[]) => execFileSync("openssl", options, { cwd: folder, stdio: "ignore" });
+  const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout"];
+  openssl("req", "-x509", ...key, "ca.key", "-out", "ca.pem", "-days", "2", "-subj", "/CN=authority");
+  writeFileSync(join(folder, "names"), "subjectAltName=DNS:localhost,IP:127.0.0.1\n");
+  for (const owner of ["server", "client"]) {
+    openssl("req", ...key, `${owner}.key`, "-out", `${owner}.csr`, "-subj", `/CN=${owner}`);
+    const signing = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "names"];
+    openssl("x509", "-req", "-in", `${owner}.csr`, "-out", `${owner}.pem`, ...signing);
+  }
+}
+
+test("connection is encrypted", { skip }, async (t) => {
+  const folder = mkdtempSync(join(CLIENT_SCRATCH, "tls-"));
+  createCertificates(folder);
+  const options = ["--tls-cert", "server.pem", "--tls-key", "server.key", "--tls-client-ca", "ca.pem"];
+  const server = new Server(folder, options);
+  await server.start();
+  t.after(() => server.kill());
+  const file = (name: string) => ({ file: join(folder, name) });
+  function connect(scheme: string, tls?: Tls): Client {
+    const address = server.address.replace("factum", scheme);
+    const client = new Client(address, { tls, retry: { maxAttempts: 1 } });
+    t.after(() => client.close());
+    return client;
+  }
+  const key = readFileSync(join(folder, "client.key"));
+  const client = connect("factums", { ca: file("ca.pem"), certificate: file("client.pem"), key });
+  await client.append("order-1", reading(1), { expected: 0 });
+  assert.equal(await client.head(), 1);
+  const isUnavailable = (error: unknown) => isStoreError(error, "unavailable");
+  for (const tls of [undefined, { ca: file("ca.pem") }, { ca: file("client.pem") }]) {
+    await assert.rejects(connect("factums", tls).head(), isUnavailable);
+  }
+  await assert.rejects(connect("factum").head(), isUnavailable);
 });
