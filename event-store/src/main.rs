@@ -1,10 +1,12 @@
 //! The program `event-store`.
 
+use std::io::Write as _;
+
 use anyhow::Result;
-use clap::Parser;
+use clap::{CommandFactory as _, FromArgMatches as _, Parser};
 use event_store::access::AccessCommand;
 use event_store::server;
-use event_store::settings::ServerSettings;
+use event_store::settings::{ServerSettings, SettingsReport};
 use factum_server::logs;
 
 /// The Factum event store: events over gRPC, stored in memory, SQLite or PostgreSQL.
@@ -20,10 +22,22 @@ struct Program {
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let Program { command, settings } = Program::parse();
+    let matches = Program::command().get_matches();
+    let program = Program::from_arg_matches(&matches);
+    let Program { command, settings } = program.unwrap_or_else(|error| error.exit());
     if let Some(command) = command {
         return command.run();
     }
+    let report = SettingsReport::new(&Program::command(), &matches);
+    if settings.print_settings {
+        let store = settings.store_place()?;
+        write!(
+            std::io::stdout(),
+            "{report}\nevents are stored in: {store}\n"
+        )?;
+        return Ok(());
+    }
     logs::init(settings.log_format);
+    report.log();
     server::run(settings).await
 }

@@ -41,6 +41,7 @@ pub async fn run(settings: ServerSettings) -> Result<()> {
         .metrics_addr
         .map(|_| Exporter::install(EVENT_STORE_METRICS));
     let exporter = exporter.transpose()?;
+    let place = settings.store_place()?;
     let tls = settings.tls.load(PROTOCOLS)?;
     let unprotected = settings.access.check(&settings.bind_addr, tls.is_some())?;
     let scheme = match &tls {
@@ -48,7 +49,7 @@ pub async fn run(settings: ServerSettings) -> Result<()> {
         None => "http",
     };
     let hangups = Hangups::install()?;
-    let backend = ServedStore::open(&settings.store).await?;
+    let backend = ServedStore::open(&place).await?;
     let stores = match &settings.access.users {
         Some(file) => Stores::with_users(backend.store.clone(), file)?,
         None => Stores::unprotected(backend.store.clone()),

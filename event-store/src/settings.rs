@@ -1,7 +1,9 @@
 //! The settings of the server, from flags or environment variables.
 
+mod report;
+mod store_place;
+
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, value_parser};
@@ -11,13 +13,24 @@ use factum_server::settings::{ConnectionSettings, TlsSettings, seconds, timeout}
 
 use crate::access::AccessSettings;
 
+pub use report::SettingsReport;
+pub use store_place::{BackendName, InvalidStorePlace, StorePlace, StoreUrl};
+
 /// The Factum event store: events over gRPC, stored in memory, SQLite or PostgreSQL.
 #[derive(Debug, Clone, Parser)]
 #[command(version, about)]
 pub struct ServerSettings {
-    /// Where events are stored: `memory`, `sqlite:PATH` or `postgres://USER@HOST/DATABASE`.
-    #[arg(long, env = "DATABASE_URL", default_value = "sqlite:events.db", value_parser = database)]
-    pub store: StorePlace,
+    /// Store: `memory`, `sqlite:PATH` or `postgres://USER@HOST/DATABASE`; overrides the next two.
+    #[arg(long)]
+    pub store: Option<StoreUrl>,
+
+    /// Kind of the store; without a database URL, `sqlite` is the file `events.db`.
+    #[arg(long, env = "BACKEND")]
+    pub backend: Option<BackendName>,
+
+    /// URL of the store, as in `--store`.
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    pub database_url: Option<StoreUrl>,
 
     /// Listen addresses of the gRPC API, separated by commas; port 0 selects a free port.
     #[arg(
@@ -64,45 +77,35 @@ pub struct ServerSettings {
     #[arg(long, env = "GRACE", default_value = "10", value_parser = seconds)]
     pub grace: Duration,
 
-    /// Time in seconds after which other servers on the same database take over the consumer groups of a server that has
-    /// failed.
+    /// Time in seconds after which other servers take over the consumer groups of a failed one.
     #[arg(long, env = "GROUP_LEASE", default_value = "6", value_parser = timeout)]
     pub group_lease: Duration,
 
     /// Format of the logs on standard error; `RUST_LOG` sets the log level.
     #[arg(long, env = "LOG_FORMAT", default_value = "text")]
     pub log_format: LogFormat,
+
+    /// Prints each setting with its source, and exits.
+    #[arg(long)]
+    pub print_settings: bool,
 }
 
 impl ServerSettings {
+    /// Returns the place of the store, as `--store`, or the backend and the database URL select it.
+    ///
+    /// # Errors
+    /// Returns an error if a URL is not valid, or if the backend and the database URL are in conflict.
+    pub fn store_place(&self) -> Result<StorePlace, InvalidStorePlace> {
+        match &self.store {
+            Some(store) => store.place(),
+            None => StorePlace::select(self.backend, self.database_url.as_ref()),
+        }
+    }
+
     /// Returns the limits of the connections of each API.
     #[must_use]
     pub fn connection_limits(&self) -> ConnectionLimits {
         self.connections
             .limits(self.idle_timeout, self.unread_timeout)
-    }
-}
-
-/// The place where events are stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum StorePlace {
-    /// The memory of the process; a stop loses the events.
-    Memory,
-    /// A SQLite file.
-    Sqlite(PathBuf),
-    /// A PostgreSQL database, by its URL.
-    Postgres(String),
-}
-
-fn database(text: &str) -> Result<StorePlace, String> {
-    if text == "memory" {
-        return Ok(StorePlace::Memory);
-    }
-    if text.starts_with("postgres://") || text.starts_with("postgresql://") {
-        return Ok(StorePlace::Postgres(text.to_owned()));
-    }
-    match text.strip_prefix("sqlite:") {
-        Some(path) if !path.is_empty() => Ok(StorePlace::Sqlite(path.into())),
-        _ => Err("expected `memory`, `sqlite:PATH` or `postgres://USER@HOST/DATABASE`".to_owned()),
     }
 }

@@ -15,7 +15,7 @@ use crate::domain::{DEFAULT_MAX_BYTES, MAX_BYTES_LIMIT};
 #[command(version, about)]
 pub struct Settings {
     /// URL of the database: `sqlite:PATH` or `postgres://USER@HOST/DATABASE`.
-    #[arg(long, env = "DATABASE_URL", default_value = "sqlite:specs.db", value_parser = database)]
+    #[arg(long, env = "DATABASE_URL", default_value = "sqlite:specs.db", value_parser = database, hide_env_values = true)]
     pub database_url: Database,
 
     /// PostgreSQL schema of the tables, created if missing; ignored with SQLite.
