@@ -1,7 +1,7 @@
 //! A check that the checked-in code matches the contract in `proto/`.
 //!
 //! After a change of the contract, run `UPDATE_PROTO=1 cargo test -p factum-store-protocol --test generated` to regenerate
-//! the files. `protoc` is not needed.
+//! the files. `protoc` is not needed. `sdks/generate` regenerates the messages of the SDKs.
 
 use std::fs;
 use std::path::Path;

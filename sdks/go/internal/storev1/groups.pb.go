@@ -117,21 +117,24 @@ const (
 	StopReason_STOP_REASON_CONSUMER_LEFT StopReason = 8
 	// The consumer sent a request that is not valid.
 	StopReason_STOP_REASON_INVALID_REQUEST StopReason = 9
+	// The credentials of the consumer were revoked or have expired.
+	StopReason_STOP_REASON_ACCESS_REVOKED StopReason = 10
 )
 
 // Enum value maps for StopReason.
 var (
 	StopReason_name = map[int32]string{
-		0: "STOP_REASON_UNSPECIFIED",
-		1: "STOP_REASON_SERVER_STOPPING",
-		2: "STOP_REASON_GROUP_DELETED",
-		3: "STOP_REASON_CONSUMER_REQUEST",
-		4: "STOP_REASON_BEYOND_HEAD",
-		5: "STOP_REASON_CONSUMER_SILENT",
-		6: "STOP_REASON_CONSUMER_SLOW",
-		7: "STOP_REASON_STORE_FAILED",
-		8: "STOP_REASON_CONSUMER_LEFT",
-		9: "STOP_REASON_INVALID_REQUEST",
+		0:  "STOP_REASON_UNSPECIFIED",
+		1:  "STOP_REASON_SERVER_STOPPING",
+		2:  "STOP_REASON_GROUP_DELETED",
+		3:  "STOP_REASON_CONSUMER_REQUEST",
+		4:  "STOP_REASON_BEYOND_HEAD",
+		5:  "STOP_REASON_CONSUMER_SILENT",
+		6:  "STOP_REASON_CONSUMER_SLOW",
+		7:  "STOP_REASON_STORE_FAILED",
+		8:  "STOP_REASON_CONSUMER_LEFT",
+		9:  "STOP_REASON_INVALID_REQUEST",
+		10: "STOP_REASON_ACCESS_REVOKED",
 	}
 	StopReason_value = map[string]int32{
 		"STOP_REASON_UNSPECIFIED":      0,
@@ -144,6 +147,7 @@ var (
 		"STOP_REASON_STORE_FAILED":     7,
 		"STOP_REASON_CONSUMER_LEFT":    8,
 		"STOP_REASON_INVALID_REQUEST":  9,
+		"STOP_REASON_ACCESS_REVOKED":   10,
 	}
 )
 
@@ -3018,7 +3022,7 @@ const file_factum_store_v1_groups_proto_rawDesc = "" +
 	"\x14PARTITION_KEY_STREAM\x10\x01\x12 \n" +
 	"\x1cPARTITION_KEY_CORRELATION_ID\x10\x02\x12\x15\n" +
 	"\x11PARTITION_KEY_TAG\x10\x03\x12\x16\n" +
-	"\x12PARTITION_KEY_NONE\x10\x04*\xc6\x02\n" +
+	"\x12PARTITION_KEY_NONE\x10\x04*\xe6\x02\n" +
 	"\n" +
 	"StopReason\x12\x1b\n" +
 	"\x17STOP_REASON_UNSPECIFIED\x10\x00\x12\x1f\n" +
@@ -3030,7 +3034,9 @@ const file_factum_store_v1_groups_proto_rawDesc = "" +
 	"\x19STOP_REASON_CONSUMER_SLOW\x10\x06\x12\x1c\n" +
 	"\x18STOP_REASON_STORE_FAILED\x10\a\x12\x1d\n" +
 	"\x19STOP_REASON_CONSUMER_LEFT\x10\b\x12\x1f\n" +
-	"\x1bSTOP_REASON_INVALID_REQUEST\x10\t2\x9c\b\n" +
+	"\x1bSTOP_REASON_INVALID_REQUEST\x10\t\x12\x1e\n" +
+	"\x1aSTOP_REASON_ACCESS_REVOKED\x10\n" +
+	"2\x9c\b\n" +
 	"\x14ConsumerGroupService\x12X\n" +
 	"\vCreateGroup\x12#.factum.store.v1.CreateGroupRequest\x1a$.factum.store.v1.CreateGroupResponse\x12X\n" +
 	"\vUpdateGroup\x12#.factum.store.v1.UpdateGroupRequest\x1a$.factum.store.v1.UpdateGroupResponse\x12X\n" +

@@ -56,7 +56,7 @@ type ConsumerGroupServiceClient interface {
 	DeleteGroup(ctx context.Context, in *DeleteGroupRequest, opts ...grpc.CallOption) (*DeleteGroupResponse, error)
 	// Returns a group with its progress and its consumers.
 	DescribeGroup(ctx context.Context, in *DescribeGroupRequest, opts ...grpc.CallOption) (*DescribeGroupResponse, error)
-	// Lists groups in the byte order of their names.
+	// Lists the groups that the caller may manage, in the byte order of their names. A page may have fewer groups than its size.
 	ListGroups(ctx context.Context, in *ListGroupsRequest, opts ...grpc.CallOption) (*ListGroupsResponse, error)
 	// Moves a group to a position, and lets it run if it was stopped.
 	//
@@ -212,7 +212,7 @@ type ConsumerGroupServiceServer interface {
 	DeleteGroup(context.Context, *DeleteGroupRequest) (*DeleteGroupResponse, error)
 	// Returns a group with its progress and its consumers.
 	DescribeGroup(context.Context, *DescribeGroupRequest) (*DescribeGroupResponse, error)
-	// Lists groups in the byte order of their names.
+	// Lists the groups that the caller may manage, in the byte order of their names. A page may have fewer groups than its size.
 	ListGroups(context.Context, *ListGroupsRequest) (*ListGroupsResponse, error)
 	// Moves a group to a position, and lets it run if it was stopped.
 	//

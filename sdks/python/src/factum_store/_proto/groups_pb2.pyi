@@ -32,6 +32,7 @@ class StopReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     STOP_REASON_STORE_FAILED: _ClassVar[StopReason]
     STOP_REASON_CONSUMER_LEFT: _ClassVar[StopReason]
     STOP_REASON_INVALID_REQUEST: _ClassVar[StopReason]
+    STOP_REASON_ACCESS_REVOKED: _ClassVar[StopReason]
 PARTITION_KEY_UNSPECIFIED: PartitionKey
 PARTITION_KEY_STREAM: PartitionKey
 PARTITION_KEY_CORRELATION_ID: PartitionKey
@@ -47,6 +48,7 @@ STOP_REASON_CONSUMER_SLOW: StopReason
 STOP_REASON_STORE_FAILED: StopReason
 STOP_REASON_CONSUMER_LEFT: StopReason
 STOP_REASON_INVALID_REQUEST: StopReason
+STOP_REASON_ACCESS_REVOKED: StopReason
 
 class GroupSettings(_message.Message):
     __slots__ = ("query", "after", "live_only", "partitions", "partition_key", "partition_tag", "ack_timeout", "max_attempts", "min_backoff", "max_backoff", "max_in_flight", "max_consumers")
