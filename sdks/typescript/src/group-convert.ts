@@ -45,17 +45,19 @@ const ACTIONS: Readonly<Record<Action, ActionMessage>> = {
   stop: ActionMessage.STOP,
 };
 
-const STOP_REASONS: ReadonlyMap<StopReasonMessage, StopReason> = new Map([
-  [StopReasonMessage.SERVER_STOPPING, "serverStopping"],
-  [StopReasonMessage.GROUP_DELETED, "groupDeleted"],
-  [StopReasonMessage.CONSUMER_REQUEST, "consumerRequest"],
-  [StopReasonMessage.BEYOND_HEAD, "beyondHead"],
-  [StopReasonMessage.CONSUMER_SILENT, "consumerSilent"],
-  [StopReasonMessage.CONSUMER_SLOW, "consumerSlow"],
-  [StopReasonMessage.STORE_FAILED, "storeFailed"],
-  [StopReasonMessage.CONSUMER_LEFT, "consumerLeft"],
-  [StopReasonMessage.INVALID_REQUEST, "invalidRequest"],
-]);
+const STOP_REASONS: Readonly<Record<StopReasonMessage, StopReason>> = {
+  [StopReasonMessage.UNSPECIFIED]: "unknown",
+  [StopReasonMessage.SERVER_STOPPING]: "serverStopping",
+  [StopReasonMessage.GROUP_DELETED]: "groupDeleted",
+  [StopReasonMessage.CONSUMER_REQUEST]: "consumerRequest",
+  [StopReasonMessage.BEYOND_HEAD]: "beyondHead",
+  [StopReasonMessage.CONSUMER_SILENT]: "consumerSilent",
+  [StopReasonMessage.CONSUMER_SLOW]: "consumerSlow",
+  [StopReasonMessage.STORE_FAILED]: "storeFailed",
+  [StopReasonMessage.CONSUMER_LEFT]: "consumerLeft",
+  [StopReasonMessage.INVALID_REQUEST]: "invalidRequest",
+  [StopReasonMessage.ACCESS_REVOKED]: "accessRevoked",
+};
 
 /** The reasons of a stop after which a consumer joins again. */
 export const TEMPORARY: ReadonlySet<StopReason> = new Set<StopReason>([
@@ -103,7 +105,8 @@ export function group(message: GroupMessage | undefined): Group {
 
 /** Converts the reason of a stop. */
 export function stop(message: Stopped): GroupStop {
-  const reason = STOP_REASONS.get(message.reason) ?? "unknown";
+  // A newer server may have more reasons.
+  const reason: StopReason = STOP_REASONS[message.reason] ?? "unknown";
   return { reason, message: message.message, position: toNumber("position", message.position) };
 }
 

@@ -24,6 +24,7 @@ export type StopReason =
   | "storeFailed"
   | "consumerLeft"
   | "invalidRequest"
+  | "accessRevoked"
   | "unknown";
 
 /** The settings of a group. The server has a default for each one that is missing. */
