@@ -93,6 +93,9 @@ class Records(ClientTest):
         self.assertEqual(self.ids(first), [records[0].id, records[2].id, records[4].id])
         self.assertEqual(self.ids(second), [records[1].id, records[3].id])
         self.assertEqual(result.commit_position, self.client.get_commit_position())
+        in_log = self.client.read_all(commit_position=result.commit_position - 4)
+        self.assertEqual([event.id for event in in_log], [stored.id for stored in records])
+        self.assertEqual(self.client.append_records(records, [self.check(first, NO_STREAM)]), result)
 
     def test_checks_hold_for_each_state(self):
         present, deleted, ended, missing = (new_name() for _ in range(4))

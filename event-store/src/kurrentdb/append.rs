@@ -17,7 +17,7 @@ use tonic::{Status, Streaming};
 use super::errors::Refused;
 use super::event::{Proposal, stream};
 use super::expected::ExpectedState;
-use super::stream_write::{StreamWrite, Written};
+use super::stream_write::{EventWrite, Written};
 use super::write::write;
 
 /// The name of the operation in messages.
@@ -32,7 +32,7 @@ pub async fn append(
     messages: Streaming<AppendReq>,
 ) -> Result<AppendResp, Status> {
     let request = receive(messages).await?;
-    match write(store, std::slice::from_ref(&request)).await {
+    match write(store, &request).await {
         Ok(written) => Ok(response(AppendResult::Success(success(&written)))),
         Err(Refused::WrongExpectedVersion {
             expected, actual, ..
@@ -44,9 +44,9 @@ pub async fn append(
     }
 }
 
-async fn receive(mut messages: Streaming<AppendReq>) -> Result<StreamWrite, Status> {
+async fn receive(mut messages: Streaming<AppendReq>) -> Result<EventWrite, Status> {
     let invalid = |rule: &str| Refused::Invalid(rule.to_owned()).status(OPERATION);
-    let mut request: Option<StreamWrite> = None;
+    let mut request: Option<EventWrite> = None;
     let mut size = 0;
     while let Some(message) = messages.next().await {
         match (message?.content, &mut request) {
@@ -56,12 +56,7 @@ async fn receive(mut messages: Streaming<AppendReq>) -> Result<StreamWrite, Stat
                 let expected = options.expected_stream_revision;
                 let expected =
                     expected.ok_or_else(|| invalid("missing expected stream revision"))?;
-                let (expected, events) = (expected.into(), Vec::new());
-                request = Some(StreamWrite {
-                    stream,
-                    expected,
-                    events,
-                });
+                request = Some(EventWrite::to_stream(stream, expected.into()));
             }
             (Some(Content::Options(_)), Some(_)) => {
                 return Err(invalid(
@@ -82,7 +77,7 @@ async fn receive(mut messages: Streaming<AppendReq>) -> Result<StreamWrite, Stat
                 if size > MAX_APPEND_BYTES {
                     return Err(Refused::TooLarge { size }.status(OPERATION));
                 }
-                request.events.push(event);
+                request.add_event(0, event);
             }
             (Some(Content::ProposedMessage(_)), None) => {
                 return Err(invalid("missing options; send them in the first message"));

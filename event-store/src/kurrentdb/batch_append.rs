@@ -21,7 +21,8 @@ use tonic::{Status, Streaming};
 
 use super::errors::Refused;
 use super::event::{Proposal, id, stream};
-use super::stream_write::{StreamWrite, Written};
+use super::expected::ExpectedState;
+use super::stream_write::{EventWrite, Written};
 use super::write::write;
 
 /// The longest time limit of an append.
@@ -35,7 +36,8 @@ const MAX_PENDING_BYTES: usize = 2 * MAX_APPEND_BYTES;
 
 /// An append whose last part has not arrived.
 struct Pending {
-    write: StreamWrite,
+    write: EventWrite,
+    expected: ExpectedState,
     stream_identifier: Option<StreamIdentifier>,
     deadline: Instant,
     size: usize,
@@ -115,18 +117,17 @@ impl Batches {
             }
             return Ok(None);
         }
-        let writes = std::slice::from_ref(&pending.write);
-        let written = timeout_at(pending.deadline, write(&*self.store, writes)).await;
+        let written = timeout_at(pending.deadline, write(&*self.store, &pending.write)).await;
         let written = written.unwrap_or(Err(Refused::DeadlinePassed));
         Ok(Some(match written {
             Ok(written) => BatchAppendResp {
                 correlation_id,
                 result: Some(BatchResult::Success(success(&written))),
                 stream_identifier: pending.stream_identifier,
-                expected_stream_position: Some(pending.write.expected.into()),
+                expected_stream_position: Some(pending.expected.into()),
             },
             Err(refused) => BatchAppendResp {
-                expected_stream_position: Some(pending.write.expected.into()),
+                expected_stream_position: Some(pending.expected.into()),
                 ..failure(correlation_id, pending.stream_identifier, &refused)
             },
         }))
@@ -137,7 +138,8 @@ fn begin(options: batch_append_req::Options) -> Result<Pending, Refused> {
     let stream_identifier = options.stream_identifier.clone();
     let stream = stream(options.stream_identifier)?;
     let missing = || Refused::Invalid("missing expected stream position".to_owned());
-    let expected = options.expected_stream_position.ok_or_else(missing)?.into();
+    let expected = options.expected_stream_position.ok_or_else(missing)?;
+    let expected = ExpectedState::from(expected);
     let time = match options.deadline_option {
         Some(DeadlineOption::Deadline(time)) => Duration::try_from(time).unwrap_or_default(),
         Some(DeadlineOption::Deadline21100(deadline)) => {
@@ -151,11 +153,8 @@ fn begin(options: batch_append_req::Options) -> Result<Pending, Refused> {
         return Err(Refused::DeadlinePassed);
     }
     Ok(Pending {
-        write: StreamWrite {
-            stream,
-            expected,
-            events: Vec::new(),
-        },
+        write: EventWrite::to_stream(stream, expected),
+        expected,
         stream_identifier,
         deadline: Instant::now() + time.min(MAX_TIME),
         size: 0,
@@ -173,7 +172,7 @@ impl Pending {
             };
             let event = event.into_event()?;
             self.size += event.size();
-            self.write.events.push(event);
+            self.write.add_event(0, event);
             if self.size > MAX_APPEND_BYTES {
                 return Err(Refused::TooLarge { size: self.size });
             }

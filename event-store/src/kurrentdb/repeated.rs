@@ -6,38 +6,33 @@ use uuid::Uuid;
 
 use super::event::{client_id, revision};
 use super::expected::ExpectedState;
-use super::stream_write::{StreamWrite, Written};
+use super::stream_write::{EventWrite, Written};
 
 /// The place at which the events of a repeated write are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RepeatPlace {
-    /// The event with this index among all events of the write is at this position.
+    /// The event with this index is at this position.
     Position {
         /// The index.
         index: usize,
         /// The position.
         position: Position,
     },
-    /// The expected version of the stream determines the place of the events.
-    Expected {
+    /// The first event of a stream is at this version of it.
+    Version {
         /// The index of the stream.
         stream: usize,
-        /// The version of the stream before the write.
-        before: Version,
+        /// The version.
+        version: Version,
     },
 }
 
 impl RepeatPlace {
     /// Returns the place of the event that is stored with `id` at `position`. `ids` are those of all events of the write.
     #[must_use]
-    pub fn of_id(
-        writes: &[StreamWrite],
-        ids: &[Uuid],
-        id: Uuid,
-        position: Position,
-    ) -> Option<Self> {
+    pub fn of_id(write: &EventWrite, ids: &[Uuid], id: Uuid, position: Position) -> Option<Self> {
         // The expected version is more precise than the id.
-        if let Some(place) = Self::of_expected(writes) {
+        if let Some(place) = Self::of_expected(write) {
             return Some(place);
         }
         let index = ids.iter().position(|other| *other == id)?;
@@ -46,14 +41,17 @@ impl RepeatPlace {
 
     /// Returns the place that the expected version of a stream determines.
     #[must_use]
-    pub fn of_expected(writes: &[StreamWrite]) -> Option<Self> {
-        writes.iter().enumerate().find_map(|(stream, write)| {
-            let before = match write.expected {
-                ExpectedState::NoStream => Version::ZERO,
-                ExpectedState::Revision(revision) => Version::new(revision.saturating_add(1)),
+    pub fn of_expected(write: &EventWrite) -> Option<Self> {
+        let mut streams = write.streams().iter().enumerate();
+        streams.find_map(|(stream, expected)| {
+            let before = match expected.expected {
+                ExpectedState::NoStream => 0,
+                ExpectedState::Revision(revision) => revision.saturating_add(1),
                 ExpectedState::Any | ExpectedState::Exists => return None,
             };
-            (!write.events.is_empty()).then_some(Self::Expected { stream, before })
+            let version = Version::new(before).plus(1);
+            expected.events?;
+            Some(Self::Version { stream, version })
         })
     }
 }
@@ -64,140 +62,114 @@ impl RepeatPlace {
 /// Returns the error of the store.
 pub async fn find(
     store: &dyn Store,
-    writes: &[StreamWrite],
+    write: &EventWrite,
     place: Option<RepeatPlace>,
 ) -> Result<Option<Vec<Written>>, StoreError> {
-    let Some(place) = place else {
+    let (index, stored) = match place {
+        Some(RepeatPlace::Position { index, position }) => {
+            let before = position.get().saturating_sub(1);
+            let read = Read::all(Query::all()).after(before).limit(1);
+            (index, store.read(read).await)
+        }
+        Some(RepeatPlace::Version { stream, version }) => {
+            let before = version.get().saturating_sub(1);
+            let stream = &write.streams()[stream];
+            let index = stream.events.map_or(0, |(first, _)| first);
+            let read = Read::stream(stream.stream.clone()).after(before);
+            (index, store.read(read.limit(1)).await)
+        }
+        None => return Ok(None),
+    };
+    let stored = match stored {
+        Ok(page) => page.events.into_iter().next(),
+        // The caller may append and not read, and gets the conflict.
+        Err(StoreError::Denied(_)) => None,
+        Err(error) => return Err(error),
+    };
+    let Some(stored) = stored.filter(|stored| is_stored(write, index, stored)) else {
         return Ok(None);
     };
-    let first = match place {
-        RepeatPlace::Position { index, position } => {
-            first_of(store, writes, index, position).await?
-        }
-        RepeatPlace::Expected { stream, before } => {
-            let read = Read::stream(writes[stream].stream.clone())
-                .after(before)
-                .limit(1);
-            let first = store.read(read).await?.events.pop();
-            first.map(|event| (stream, event))
-        }
-    };
-    let Some((stream, first)) = first else {
-        return Ok(None);
-    };
-    match writes {
-        [write] => in_stream(store, write, &first).await,
-        writes => in_log(store, writes, stream, &first).await,
+    match write.streams() {
+        [_] => in_stream(store, write, index, &stored).await,
+        _ => in_log(store, write, index, &stored).await,
     }
 }
 
-/// Returns the first event of the stream to which the event at `position` belongs, and the index of the stream.
-async fn first_of(
-    store: &dyn Store,
-    writes: &[StreamWrite],
-    index: usize,
-    position: Position,
-) -> Result<Option<(usize, RecordedEvent)>, StoreError> {
-    let before = Position::new(position.get().saturating_sub(1));
-    let read = Read::all(Query::all()).after(before).limit(1);
-    let Some(found) = store.read(read).await?.events.pop() else {
-        return Ok(None);
-    };
-    let mut index = index;
-    for (stream, write) in writes.iter().enumerate() {
-        if index >= write.events.len() {
-            index -= write.events.len();
-            continue;
-        }
-        if found.stream != write.stream {
-            return Ok(None);
-        }
-        let Some(before) = found.version.get().checked_sub(index as u64 + 1) else {
-            return Ok(None);
-        };
-        let read = Read::stream(found.stream).after(before).limit(1);
-        let first = store.read(read).await?.events.pop();
-        return Ok(first.map(|first| (stream, first)));
-    }
-    Ok(None)
+/// Returns whether `stored` is the event of the write with this index.
+fn is_stored(write: &EventWrite, index: usize, stored: &RecordedEvent) -> bool {
+    write.events().get(index).is_some_and(|event| {
+        event.event.id == client_id(stored) && write.streams()[event.stream].stream == stored.stream
+    })
 }
 
-/// Compares with the events of the stream from `first` on, which other writes may have stored.
+/// Compares with the events of the only stream, which several writes may have stored.
 async fn in_stream(
     store: &dyn Store,
-    write: &StreamWrite,
-    first: &RecordedEvent,
+    write: &EventWrite,
+    index: usize,
+    stored: &RecordedEvent,
 ) -> Result<Option<Vec<Written>>, StoreError> {
-    let (mut expected, mut last) = (write.events.iter(), None);
-    let mut read = Read::stream(write.stream.clone()).after(revision(first));
-    while expected.len() > 0 {
-        let page = store.read(read.clone().limit(expected.len())).await?;
-        let Some(newest) = page.events.last().cloned() else {
-            return Ok(None);
-        };
-        for event in &page.events {
-            if expected
-                .next()
-                .is_none_or(|expected| expected.id != client_id(event))
-            {
-                return Ok(None);
-            }
-        }
-        read = read.after(newest.version);
-        last = Some(newest);
-    }
-    Ok(last.map(|last| {
-        vec![Written {
-            revision: Some(revision(&last)),
-            position: Some(last.position),
-        }]
-    }))
-}
-
-/// Compares with the events of the log that one append has stored. `first` is the first event of the stream with the index
-/// `stream`.
-async fn in_log(
-    store: &dyn Store,
-    writes: &[StreamWrite],
-    stream: usize,
-    first: &RecordedEvent,
-) -> Result<Option<Vec<Written>>, StoreError> {
-    let earlier: usize = writes[..stream]
-        .iter()
-        .map(|write| write.events.len())
-        .sum();
-    let Some(mut after) = first.position.get().checked_sub(earlier as u64 + 1) else {
+    let Some(mut after) = revision(stored).checked_sub(index as u64) else {
         return Ok(None);
     };
-    let mut written = Vec::new();
-    for write in writes {
-        let mut result = Written {
-            revision: None,
-            position: None,
-        };
-        let mut expected = write.events.iter();
-        while expected.len() > 0 {
-            let read = Read::all(Query::all()).after(after).limit(expected.len());
-            let page = store.read(read).await?;
-            if page.events.is_empty() {
+    let mut last = None;
+    let mut next = 0;
+    while next < write.events().len() {
+        let read = Read::stream(stored.stream.clone()).after(after);
+        let page = store.read(read.limit(write.events().len() - next)).await?;
+        if page.events.is_empty() {
+            return Ok(None);
+        }
+        for event in page.events {
+            if !is_stored(write, next, &event) {
                 return Ok(None);
             }
-            for event in &page.events {
-                let is_repeated = event.stream == write.stream
-                    && expected
-                        .next()
-                        .is_some_and(|expected| expected.id == client_id(event));
-                if !is_repeated {
-                    return Ok(None);
-                }
-                after = event.position.get();
-                result = Written {
-                    revision: Some(revision(event)),
-                    position: Some(event.position),
-                };
-            }
+            next += 1;
+            after = event.version.get();
+            last = Some(event);
         }
-        written.push(result);
     }
-    Ok(Some(written))
+    Ok(last.map(|last| vec![written(&last)]))
+}
+
+/// Compares with the events of the log, which one write has stored.
+async fn in_log(
+    store: &dyn Store,
+    write: &EventWrite,
+    index: usize,
+    stored: &RecordedEvent,
+) -> Result<Option<Vec<Written>>, StoreError> {
+    let before = stored.position.get().checked_sub(index as u64 + 1);
+    let Some(mut after) = before else {
+        return Ok(None);
+    };
+    let unchanged = Written {
+        revision: None,
+        position: None,
+    };
+    let mut results = vec![unchanged; write.streams().len()];
+    let mut next = 0;
+    while next < write.events().len() {
+        let read = Read::all(Query::all()).after(after);
+        let page = store.read(read.limit(write.events().len() - next)).await?;
+        if page.events.is_empty() {
+            return Ok(None);
+        }
+        for event in page.events {
+            if !is_stored(write, next, &event) {
+                return Ok(None);
+            }
+            results[write.events()[next].stream] = written(&event);
+            next += 1;
+            after = event.position.get();
+        }
+    }
+    Ok(Some(results))
+}
+
+fn written(last: &RecordedEvent) -> Written {
+    Written {
+        revision: Some(revision(last)),
+        position: Some(last.position),
+    }
 }

@@ -14,7 +14,7 @@ use tonic::{Status, Streaming};
 use super::errors::Refused;
 use super::event::stream_named;
 use super::expected::ExpectedState;
-use super::stream_write::{StreamWrite, Written};
+use super::stream_write::{EventWrite, Written};
 use super::write::{MAX_ATTEMPTS, write};
 use checks::Checks;
 use record::AppendSize;
@@ -27,11 +27,11 @@ pub async fn append_session(
     store: &dyn Store,
     mut requests: Streaming<AppendRequest>,
 ) -> Result<AppendSessionResponse, Status> {
-    let mut writes: Vec<StreamWrite> = Vec::new();
+    let mut write_request = EventWrite::default();
     let mut size = AppendSize::default();
     while let Some(request) = requests.message().await? {
         let stream = stream_named(&request.stream).map_err(|refused| errors::status(&refused))?;
-        if writes.iter().any(|write| write.stream == stream) {
+        if write_request.index_of(&stream).is_some() {
             return Err(errors::already_in_session(&request.stream));
         }
         if request.records.is_empty() {
@@ -43,29 +43,23 @@ pub async fn append_session(
             None => Ok(ExpectedState::Any),
         };
         let expected = expected.map_err(|refused| errors::status(&refused))?;
-        let mut events = Vec::with_capacity(request.records.len());
+        let index = write_request.add_stream(stream.clone(), expected);
         for record in request.records {
-            events.push(record::event(stream.as_str(), record, &mut size)?);
+            let event = record::event(stream.as_str(), record, &mut size)?;
+            write_request.add_event(index, event);
         }
-        writes.push(StreamWrite {
-            stream,
-            expected,
-            events,
-        });
     }
-    if writes.is_empty() {
+    if write_request.streams().is_empty() {
         return Err(errors::no_requests());
     }
-    let written = write(store, &writes).await;
+    let written = write(store, &write_request).await;
     let written = written.map_err(|refused| errors::status(&refused))?;
-    let output = writes
-        .iter()
-        .zip(&written)
-        .map(|(write, written)| AppendResponse {
-            stream: write.stream.to_string(),
-            stream_revision: revision(written),
-            position: written.position.map(|position| position.get() as i64),
-        });
+    let streams = write_request.streams().iter().zip(&written);
+    let output = streams.map(|(stream, written)| AppendResponse {
+        stream: stream.stream.to_string(),
+        stream_revision: revision(written),
+        position: written.position.map(|position| position.get() as i64),
+    });
     Ok(AppendSessionResponse {
         output: output.collect(),
         position: position(&written),
@@ -82,71 +76,63 @@ pub async fn append_records(
 ) -> Result<AppendRecordsResponse, Status> {
     let refused = |refused: Refused| errors::status(&refused);
     if request.records.is_empty() {
-        return Err(refused(Refused::Invalid(
-            "missing records; expected at least one".to_owned(),
-        )));
+        let rule = "missing records; expected at least one";
+        return Err(refused(Refused::Invalid(rule.to_owned())));
     }
     let checks = Checks::new(request.checks).map_err(refused)?;
-    let mut writes: Vec<StreamWrite> = Vec::new();
+    let mut write_request = EventWrite::default();
     let mut size = AppendSize::default();
     for record in request.records {
         let stream = stream_named(&record.stream).map_err(refused)?;
         let event = record::event(stream.as_str(), record, &mut size)?;
-        match writes.iter_mut().find(|write| write.stream == stream) {
-            Some(write) => write.events.push(event),
+        let index = match write_request.index_of(&stream) {
+            Some(index) => index,
             None => {
                 let expected = checks.expected(&stream);
-                writes.push(StreamWrite {
-                    stream,
-                    expected,
-                    events: vec![event],
-                });
+                write_request.add_stream(stream, expected)
             }
-        }
+        };
+        write_request.add_event(index, event);
     }
-    let streams = writes.len();
-    let written = checked_write(store, writes.clone(), &checks).await?;
-    let revisions = writes
-        .iter()
-        .zip(&written)
-        .map(|(write, written)| StreamRevision {
-            stream: write.stream.to_string(),
-            revision: revision(written),
-        });
+    let written = checked_write(store, &write_request, &checks).await?;
+    let streams = write_request.streams().iter().zip(&written);
+    let revisions = streams.map(|(stream, written)| StreamRevision {
+        stream: stream.stream.to_string(),
+        revision: revision(written),
+    });
     Ok(AppendRecordsResponse {
         revisions: revisions.collect(),
-        position: position(&written[..streams]),
+        position: position(&written),
     })
 }
 
+/// Returns a result for each stream of `records`.
 async fn checked_write(
     store: &dyn Store,
-    mut writes: Vec<StreamWrite>,
+    records: &EventWrite,
     checks: &Checks,
 ) -> Result<Vec<Written>, Status> {
-    let streams = writes.len();
+    let refused = |refused: Refused| errors::status(&refused);
     for _ in 0..MAX_ATTEMPTS {
-        let states = checks
-            .states(store)
-            .await
-            .map_err(|refused| errors::status(&refused))?;
+        let states = checks.states(store).await.map_err(refused)?;
         let violations = checks.violations(&states);
         if !violations.is_empty() {
             // The records may be stored already; then the state of the streams is that after the write.
-            let repeated = checks.repeated(store, &writes[..streams]).await;
-            let repeated = repeated.map_err(|refused| errors::status(&refused))?;
+            let repeated = checks.repeated(store, records).await.map_err(refused)?;
             return repeated.ok_or_else(|| errors::violations(violations));
         }
-        writes.truncate(streams);
-        writes.extend(checks.without_records(&writes, &states));
-        match write(store, &writes).await {
-            Ok(written) => return Ok(written),
+        let checked = checks.and_other_streams(records.clone(), &states);
+        match write(store, &checked).await {
+            Ok(mut written) => {
+                written.truncate(records.streams().len());
+                return Ok(written);
+            }
             // A stream has changed since its state was checked.
             Err(Refused::WrongExpectedVersion { .. }) if !checks.is_empty() => {}
-            Err(refused) => return Err(errors::status(&refused)),
+            Err(error) => return Err(refused(error)),
         }
     }
-    Err(errors::status(&Refused::Contended))
+    Err(refused(Refused::Contended))
 }
 
 fn revision(written: &Written) -> i64 {

@@ -8,8 +8,8 @@ use std::collections::{HashMap, HashSet};
 
 use factum::Position;
 use factum::store::{
-    Append, AppendError, Conflict, ExpectedVersion, NewEvent, Revision, Store, StreamId, Version,
-    Violation, new_event_id,
+    Append, AppendError, AppendEvent, Appended, Conflict, ExpectedVersion, Revision, Store,
+    StreamId, Version, Violation, new_event_id,
 };
 use serde_json::Value;
 use uuid::Uuid;
@@ -21,7 +21,7 @@ use super::metadata::{
     self, METADATA_EVENT, StoredSettings, document_key, metadata_stream, stream_of_metadata,
 };
 use super::repeated::{self, RepeatPlace};
-use super::stream_write::{StreamWrite, Written};
+use super::stream_write::{EventWrite, StreamWrite, Written};
 
 /// The number of attempts if other requests change the same streams.
 pub const MAX_ATTEMPTS: usize = 10;
@@ -41,21 +41,18 @@ enum Ids {
 ///
 /// # Errors
 /// Returns [`Refused`] if a stream is not in the expected state, or the store fails.
-pub async fn write(store: &dyn Store, writes: &[StreamWrite]) -> Result<Vec<Written>, Refused> {
+pub async fn write(store: &dyn Store, write: &EventWrite) -> Result<Vec<Written>, Refused> {
     let mut ids = Ids::Client;
     for _ in 0..MAX_ATTEMPTS {
-        let mut plan = Plan::new(store, writes, ids).await?;
+        let mut plan = Plan::new(store, write, ids).await?;
         let error = match store.append(std::mem::take(&mut plan.append)).await {
-            Ok(appended) => {
-                let first = appended.position.get() - appended.count;
-                return results(store, writes, &appended.versions, first).await;
-            }
+            Ok(appended) => return results(store, write, &appended).await,
             Err(error) => error,
         };
         match error {
             AppendError::EventIdReused { id, position } => {
-                let place = RepeatPlace::of_id(writes, &plan.ids, id, position);
-                if let Some(written) = repeated::find(store, writes, place).await? {
+                let place = RepeatPlace::of_id(write, &plan.ids, id, position);
+                if let Some(written) = repeated::find(store, write, place).await? {
                     return Ok(written);
                 }
                 ids = if ids == Ids::Client {
@@ -65,12 +62,11 @@ pub async fn write(store: &dyn Store, writes: &[StreamWrite]) -> Result<Vec<Writ
                 };
             }
             AppendError::Conflict(conflict) => {
-                let Some(refused) = violated_version(writes, &conflict) else {
+                let Some(refused) = violated_version(write, &conflict) else {
                     continue;
                 };
-                if let Some(place) = RepeatPlace::of_expected(writes)
-                    && let Some(written) = repeated::find(store, writes, Some(place)).await?
-                {
+                let place = RepeatPlace::of_expected(write);
+                if let Some(written) = repeated::find(store, write, place).await? {
                     return Ok(written);
                 }
                 // The stream may have been deleted since its settings were read.
@@ -85,41 +81,40 @@ pub async fn write(store: &dyn Store, writes: &[StreamWrite]) -> Result<Vec<Writ
 }
 
 /// Returns the error of the first stream that is at another version; `None` if only documents have changed.
-fn violated_version(writes: &[StreamWrite], conflict: &Conflict) -> Option<Refused> {
-    conflict
-        .violations
-        .iter()
-        .find_map(|violation| match violation {
-            Violation::Version { stream, actual, .. } => {
-                let write = writes.iter().find(|write| write.stream == *stream)?;
-                Some(Refused::WrongExpectedVersion {
-                    stream: stream.to_string(),
-                    expected: write.expected,
-                    actual: actual.get().checked_sub(1),
-                })
-            }
-            _ => None,
-        })
+fn violated_version(write: &EventWrite, conflict: &Conflict) -> Option<Refused> {
+    let mut violations = conflict.violations.iter();
+    violations.find_map(|violation| match violation {
+        Violation::Version { stream, actual, .. } => Some(Refused::WrongExpectedVersion {
+            stream: stream.to_string(),
+            expected: write.streams()[write.index_of(stream)?].expected,
+            actual: actual.get().checked_sub(1),
+        }),
+        _ => None,
+    })
 }
 
-/// Returns the results of an append whose events are at the positions after `first`.
+/// Returns the results of an append that begins with the events of the write.
 async fn results(
     store: &dyn Store,
-    writes: &[StreamWrite],
-    versions: &[(StreamId, Version)],
-    first: u64,
+    write: &EventWrite,
+    appended: &Appended,
 ) -> Result<Vec<Written>, Refused> {
-    let mut position = first;
-    let mut results = Vec::new();
-    for write in writes {
-        let version = match versions.iter().find(|(stream, _)| *stream == write.stream) {
-            Some((_, version)) => *version,
-            None => metadata::version(store, &write.stream).await?,
+    let before = appended.position.get() - appended.count;
+    let versions = appended.versions.iter();
+    let versions: HashMap<_, _> = versions
+        .map(|(stream, version)| (stream, version))
+        .collect();
+    let mut results = Vec::with_capacity(write.streams().len());
+    for stream in write.streams() {
+        let version = match versions.get(&stream.stream) {
+            Some(version) => **version,
+            None if write.events().is_empty() => metadata::version(store, &stream.stream).await?,
+            None => Version::ZERO,
         };
-        position += write.events.len() as u64;
+        let position = |(_, last)| Position::new(before + last as u64 + 1);
         results.push(Written {
             revision: version.get().checked_sub(1),
-            position: (!write.events.is_empty()).then(|| Position::new(position)),
+            position: stream.events.map(position),
         });
     }
     Ok(results)
@@ -134,47 +129,64 @@ struct Plan {
 }
 
 impl Plan {
-    async fn new(store: &dyn Store, writes: &[StreamWrite], ids: Ids) -> Result<Self, Refused> {
-        let names = writes.iter().map(|write| write.stream.as_str());
-        let targets = writes
-            .iter()
-            .filter_map(|write| stream_of_metadata(&write.stream));
+    async fn new(store: &dyn Store, write: &EventWrite, ids: Ids) -> Result<Self, Refused> {
+        let streams = write.streams().iter();
+        let names = streams.clone().map(|write| write.stream.as_str());
+        let targets = streams.filter_map(|write| stream_of_metadata(&write.stream));
         let names: HashSet<&str> = names.chain(targets).collect();
-        let settings = metadata::load(store, names.iter().copied()).await?;
+        let mut found = metadata::load(store, names.iter().copied()).await?;
+        let settings = names.into_iter().map(|name| {
+            let stored = found.remove(name).unwrap_or_default();
+            (name.to_owned(), stored)
+        });
         let mut plan = Self {
             append: Append::default(),
             ids: Vec::new(),
-            settings: names
-                .into_iter()
-                .map(|name| {
-                    (
-                        name.to_owned(),
-                        settings.get(name).cloned().unwrap_or_default(),
-                    )
-                })
-                .collect(),
+            settings: settings.collect(),
         };
-        let mut used = HashSet::new();
         let mut restored = Vec::new();
-        for write in writes {
-            let (expected, deleted_at) = plan.expected(store, write).await?;
-            let events = named(write, ids, &mut used);
-            plan.ids.extend(events.iter().map(|event| event.id));
-            plan.append = plan
-                .append
-                .and_stream(write.stream.clone(), expected, events);
-            if let Some(version) = deleted_at.filter(|_| !write.events.is_empty()) {
-                restored.push((write.stream.clone(), version));
+        for stream in write.streams() {
+            let (expected, deleted_at) = plan.expected(store, stream).await?;
+            let append = std::mem::take(&mut plan.append);
+            plan.append = append.and_stream(stream.stream.clone(), expected, Vec::new());
+            if let Some(version) = deleted_at.filter(|_| stream.events.is_some()) {
+                restored.push((stream.stream.clone(), version));
             }
         }
-        for write in writes {
-            plan.change_metadata(store, write).await?;
+        plan.add_events(write, ids);
+        for stream in write.streams() {
+            if let Some((_, last)) = stream.events {
+                let data = &write.events()[last].event.data;
+                plan.change_metadata(store, &stream.stream, data).await?;
+            }
         }
         for (stream, version) in restored {
             plan.restore(&stream, version)?;
         }
         plan.require_settings();
         Ok(plan)
+    }
+
+    /// Adds the events with the ids under which they are stored.
+    fn add_events(&mut self, write: &EventWrite, ids: Ids) {
+        let mut used = HashSet::new();
+        for event in write.events() {
+            let (stream, mut event) = (event.stream, event.event.clone());
+            let id = match ids {
+                Ids::Client => event.id,
+                Ids::Stream => {
+                    let name = write.streams()[stream].stream.as_str();
+                    Uuid::new_v5(&event.id, name.as_bytes())
+                }
+                Ids::New => new_event_id(),
+            };
+            let id = if used.insert(id) { id } else { new_event_id() };
+            if id != event.id {
+                rename(&mut event, id);
+            }
+            self.ids.push(id);
+            self.append.events.push(AppendEvent { stream, event });
+        }
     }
 
     /// Returns the version that the stream must have, and the version at which it was deleted if it is deleted.
@@ -216,16 +228,14 @@ impl Plan {
         Ok((expected, deleted_at))
     }
 
-    /// Adds the change of the settings that a write to a metadata stream makes.
+    /// Adds the change of the settings that a write to a metadata stream makes. `data` is that of its last event.
     async fn change_metadata(
         &mut self,
         store: &dyn Store,
-        write: &StreamWrite,
+        stream: &StreamId,
+        data: &[u8],
     ) -> Result<(), Refused> {
-        let Some(name) = stream_of_metadata(&write.stream) else {
-            return Ok(());
-        };
-        let Some(last) = write.events.last() else {
+        let Some(name) = stream_of_metadata(stream) else {
             return Ok(());
         };
         let version = match name.parse() {
@@ -233,10 +243,7 @@ impl Plan {
             Err(_) => Version::ZERO,
         };
         let stored = self.settings.remove(name).unwrap_or_default();
-        let changed = stored
-            .settings
-            .with_metadata(&last.data, version)
-            .encode()?;
+        let changed = stored.settings.with_metadata(data, version).encode()?;
         self.put(name, stored.revision, changed);
         Ok(())
     }
@@ -286,22 +293,4 @@ impl Plan {
             .iter()
             .all(|(name, stored)| stored.revision == revision(name)))
     }
-}
-
-/// Returns the events of a write with the ids under which they are stored.
-fn named(write: &StreamWrite, ids: Ids, used: &mut HashSet<Uuid>) -> Vec<NewEvent> {
-    let events = write.events.iter().map(|event| {
-        let mut event = event.clone();
-        let id = match ids {
-            Ids::Client => event.id,
-            Ids::Stream => Uuid::new_v5(&event.id, write.stream.as_str().as_bytes()),
-            Ids::New => new_event_id(),
-        };
-        let id = if used.insert(id) { id } else { new_event_id() };
-        if id != event.id {
-            rename(&mut event, id);
-        }
-        event
-    });
-    events.collect()
 }

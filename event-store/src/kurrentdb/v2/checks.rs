@@ -13,7 +13,7 @@ use super::super::event::stream_named;
 use super::super::expected::ExpectedState;
 use super::super::metadata;
 use super::super::repeated::{self, RepeatPlace};
-use super::super::stream_write::{StreamWrite, Written};
+use super::super::stream_write::{EventWrite, Written};
 
 /// The revision of a stream that has a tombstone, in a violation.
 const TOMBSTONE: i64 = i64::MAX;
@@ -128,43 +128,29 @@ impl Checks {
         violations.collect()
     }
 
-    /// Returns writes without events for the streams that are checked only.
+    /// Adds the streams that are checked only to a write.
     #[must_use]
-    pub fn without_records(
-        &self,
-        writes: &[StreamWrite],
-        states: &[CheckedState],
-    ) -> Vec<StreamWrite> {
-        let mut checked: Vec<StreamWrite> = Vec::new();
+    pub fn and_other_streams(&self, mut write: EventWrite, states: &[CheckedState]) -> EventWrite {
         for ((stream, _), state) in self.0.iter().zip(states) {
-            let is_listed = |write: &StreamWrite| write.stream == *stream;
             // A tombstone is final.
-            if *state == CheckedState::Tombstone
-                || writes.iter().any(is_listed)
-                || checked.iter().any(is_listed)
-            {
-                continue;
+            if *state != CheckedState::Tombstone && write.index_of(stream).is_none() {
+                write.add_stream(stream.clone(), self.expected(stream));
             }
-            let expected = self.expected(stream);
-            checked.push(StreamWrite {
-                stream: stream.clone(),
-                expected,
-                events: Vec::new(),
-            });
         }
-        checked
+        write
     }
 
-    /// Returns the results of the first write if `writes` are stored already.
+    /// Returns the results of the first write if its records are stored already.
     ///
     /// # Errors
     /// Returns the error of the store.
     pub async fn repeated(
         &self,
         store: &dyn Store,
-        writes: &[StreamWrite],
+        records: &EventWrite,
     ) -> Result<Option<Vec<Written>>, Refused> {
-        Ok(repeated::find(store, writes, RepeatPlace::of_expected(writes)).await?)
+        let place = RepeatPlace::of_expected(records);
+        Ok(repeated::find(store, records, place).await?)
     }
 }
 
