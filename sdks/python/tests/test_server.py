@@ -97,6 +97,21 @@ def test_invalid_request_names_its_field(store: fs.Client) -> None:
     assert [field.field for field in invalid.value.fields] == ["streams[0].stream"]
 
 
+def test_events_of_several_streams_are_mixed(store: fs.Client) -> None:
+    """The positions of the events have the order of the parts."""
+    first, second = name("account"), name("account")
+
+    def part(stream: str, n: int) -> fs.StreamAppend:
+        return fs.StreamAppend(stream, [fs.NewEvent("sent", n)], expected=0)
+
+    appended = store.append_streams([part(first, 0), part(second, 1), part(first, 2)])
+    assert appended.versions == {first: 2, second: 1}
+    read = store.read_all(streams=[first, second])
+    assert [(event.stream, event.json()) for event in read] == [(first, 0), (second, 1), (first, 2)]
+    with pytest.raises(ValueError, match="two expected versions"):
+        store.append_streams([part(first, 3), fs.StreamAppend(first, expected=1)])
+
+
 def test_missing_stream(store: fs.Client) -> None:
     """A stream without events is empty, or an error if it must exist."""
     assert list(store.read_stream(name("none"))) == []

@@ -167,8 +167,8 @@ export class Client {
   /**
    * Stores events of any number of streams together or not at all. Returns after the events are durable.
    *
-   * @param streams - The streams, each at most once, with their expected versions and events.
-   * @throws StoreError as {@link append}.
+   * @param streams - The streams, with their expected versions and events, in the order of their positions.
+   * @throws StoreError as {@link append}, and TypeError if two parts of a stream have different expected versions.
    */
   async appendStreams(streams: readonly StreamAppend[], options: AppendOptions = {}): Promise<Appended> {
     const { condition, requiredEvents = [], idempotencyKey } = options;

@@ -54,8 +54,7 @@ export function appendRequest(
   idempotencyKey: string | null | undefined,
 ): AppendRequest {
   return create(AppendRequestSchema, {
-    streams: streams.map(({ stream, expected }) => ({ stream, expected: expectedMessage(expected) })),
-    events: streams.flatMap(({ events }, stream) => events.map((event) => newEvent(event, stream))),
+    ...partsMessage(streams),
     requiredEvents: [...requiredEvents],
     ...(idempotencyKey === null ? {} : { idempotencyKey: { key: idempotencyKey ?? randomUUID() } }),
     ...(condition === undefined ? {} : { condition: conditionMessage(condition) }),
@@ -81,6 +80,22 @@ function expectedMessage(expected: ExpectedVersion): MessageInitShape<typeof Exp
     default:
       return { kind: { case: "exact", value: uint64("expected", expected) } };
   }
+}
+
+/** Converts the parts of an append, which may be several for one stream. */
+function partsMessage(parts: readonly StreamAppend[]) {
+  const expectations = new Map<string, ExpectedVersion>();
+  for (const { stream, expected } of parts) {
+    if ((expectations.get(stream) ?? expected) !== expected) {
+      throw new TypeError(`two expected versions of the stream "${stream}"; give all of its parts the same one`);
+    }
+    expectations.set(stream, expected);
+  }
+  const places = new Map([...expectations.keys()].map((stream, place) => [stream, place]));
+  return {
+    streams: [...expectations].map(([stream, expected]) => ({ stream, expected: expectedMessage(expected) })),
+    events: parts.flatMap(({ stream, events }) => events.map((event) => newEvent(event, places.get(stream) ?? 0))),
+  };
 }
 
 /** Converts a number, which must be an integer from 0. */

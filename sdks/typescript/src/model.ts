@@ -108,7 +108,11 @@ export interface AppendCondition {
   readonly after: number;
 }
 
-/** The events for one stream of an append. */
+/**
+ * The events for one stream of an append.
+ *
+ * Events of several streams may be mixed: a stream may have several parts, which have the same expected version.
+ */
 export interface StreamAppend {
   /** The name of the stream: 1 to 512 bytes without control characters. */
   readonly stream: string;

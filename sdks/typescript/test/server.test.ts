@@ -91,6 +91,26 @@ test("invalid request names its field", async () => {
   });
 });
 
+test("events of several streams are mixed", async () => {
+  const [first, second] = [name("account"), name("account")];
+  const part = (stream: string, n: number) => ({ stream, expected: 0, events: [reading(n)] });
+  const appended = await store.appendStreams([part(first, 0), part(second, 1), part(first, 2)]);
+  assert.deepEqual(
+    appended.versions,
+    new Map([
+      [first, 2],
+      [second, 1],
+    ]),
+  );
+  const events = await store.readAll({ streams: [first, second] }).toArray();
+  assert.deepEqual(
+    events.map((event) => event.json<{ n: number }>().n),
+    [0, 1, 2],
+  );
+  const other = { stream: first, expected: 1, events: [] };
+  await assert.rejects(store.appendStreams([part(first, 3), other]), /two expected versions/);
+});
+
 test("missing stream is empty, or an error if it must exist", async () => {
   assert.deepEqual(await store.readStream(name("none")).toArray(), []);
   const isNotFound = (error: unknown) => isStoreError(error, "notFound");

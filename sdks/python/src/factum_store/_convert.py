@@ -42,10 +42,10 @@ def append_request(
     idempotency_key: str | Key,
 ) -> pb.AppendRequest:
     """Creates the request of an append."""
-    appends = list(appends)
+    streams, events = _parts(appends)
     request = pb.AppendRequest(
-        streams=[_expected_stream(append) for append in appends],
-        events=[_new_event(event, stream) for stream, append in enumerate(appends) for event in append.events],
+        streams=streams,
+        events=events,
         required_events=[str(id) for id in required_events],
     )
     if condition is not None:
@@ -54,6 +54,23 @@ def append_request(
         is_generated = isinstance(idempotency_key, Key)
         request.idempotency_key.key = str(uuid.uuid4()) if is_generated else str(idempotency_key)
     return request
+
+
+def _parts(appends: Iterable[StreamAppend]) -> tuple[list[pb.ExpectedStream], list[pb.NewEvent]]:
+    places: dict[str, int] = {}
+    streams: list[pb.ExpectedStream] = []
+    events: list[pb.NewEvent] = []
+    for append in appends:
+        expected = _expected_stream(append)
+        place = places.setdefault(append.stream, len(streams))
+        if place == len(streams):
+            streams.append(expected)
+        elif streams[place] != expected:
+            raise ValueError(
+                f"two expected versions of the stream {append.stream!r}; give all of its parts the same one"
+            )
+        events.extend(_new_event(event, place) for event in append.events)
+    return streams, events
 
 
 def _expected_stream(append: StreamAppend) -> pb.ExpectedStream:

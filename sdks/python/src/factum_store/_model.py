@@ -143,7 +143,10 @@ class AppendCondition:
 
 @dataclass(frozen=True, slots=True)
 class StreamAppend:
-    """The events for one stream of an append."""
+    """The events for one stream of an append.
+
+    Events of several streams may be mixed: a stream may have several parts, which have the same expected version.
+    """
 
     stream: str
     """The name of the stream: 1 to 512 bytes without control characters."""

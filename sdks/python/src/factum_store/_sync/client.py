@@ -151,13 +151,14 @@ class Client:
         """Stores events of any number of streams together or not at all. Returns after the events are durable.
 
         Args:
-            streams: The streams, each at most once, with their expected versions and events.
+            streams: The streams, with their expected versions and events, in the order of their positions.
             condition: The append condition.
             required_events: The ids of events that must be stored.
             idempotency_key: As for :meth:`append`.
             timeout: The timeout in seconds instead of that of the client.
 
         Raises:
+            ValueError: Two parts of a stream have different expected versions.
             StoreError: The errors of :meth:`append`.
         """
         request = convert.append_request(streams, condition, required_events, idempotency_key)
