@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
 import pytest
+from scripted_server import ScriptedServer
 
 import factum_store as fs
 
@@ -60,6 +62,38 @@ def test_server_that_cannot_be_reached_stored_nothing() -> None:
     retry = fs.Retry(max_attempts=2, first_pause=0.001)
     with fs.Client("factum://127.0.0.1:1", retry=retry) as client, pytest.raises(fs.UnavailableError):
         client.append("a-1", fs.NewEvent("a"), expected=0, idempotency_key=fs.Key.NONE)
+
+
+SUBSCRIPTION = {
+    "rpc": "Subscribe",
+    "request": {},
+    "frames": [{"message": {"caughtUp": {"position": "2"}}}, {"hold": True}],
+}
+
+
+def test_loop_that_ends_cancels_its_call() -> None:
+    """A caller that leaves the loop does not leave an open call."""
+    with ScriptedServer([SUBSCRIPTION]) as server, fs.Client(f"factum://127.0.0.1:{server.port}") as client:
+        for message in client.subscribe():
+            assert message == fs.CaughtUp(2)
+            break
+        server.finish()
+        assert server.problems == []
+
+
+def test_async_loop_that_ends_cancels_its_call() -> None:
+    """The client for asyncio does not leave an open call either."""
+
+    async def follow(server: ScriptedServer) -> None:
+        async with fs.AsyncClient(f"factum://127.0.0.1:{server.port}") as client:
+            async for message in client.subscribe():
+                assert message == fs.CaughtUp(2)
+                break
+            await asyncio.to_thread(server.finish)
+
+    with ScriptedServer([SUBSCRIPTION]) as server:
+        asyncio.run(follow(server))
+        assert server.problems == []
 
 
 def test_retry_has_at_least_one_try() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any, Generic
 
 import grpc
@@ -19,6 +20,12 @@ class AsyncCall(Generic[Res]):
     def __init__(self, call: Any) -> None:
         self._call = call
         self._is_cancelled = False
+
+    def __del__(self) -> None:
+        # A loop over the answers has ended early. The loop of asyncio may have ended, too.
+        with contextlib.suppress(RuntimeError):
+            if not self._call.done():
+                self._call.cancel()
 
     async def next(self, silence: float | None) -> Res | None:
         """Waits for the next answer; returns ``None`` at the end of the call.
