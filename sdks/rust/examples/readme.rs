@@ -6,7 +6,8 @@
 use std::error::Error;
 
 use factum_store_client::{
-    Client, ErrorKind, EventData, ExpectedVersion, Position, Query, SubscriptionMessage, Tag,
+    Client, ErrorKind, EventData, ExpectedVersion, GroupOptions, NackAction, Position, Query,
+    RecordedEvent, SubscriptionMessage, Tag,
 };
 use serde_json::json;
 
@@ -18,6 +19,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     quick_start(&client).await?;
     decide(&client).await?;
     subscribe(&client).await?;
+    consume(&client).await?;
     assert_eq!(client.head().await?, Position::new(3));
     Ok(())
 }
@@ -80,5 +82,36 @@ async fn subscribe(client: &Client) -> Result<(), Box<dyn Error>> {
             _ => {}
         }
     }
+    Ok(())
+}
+
+fn send_invoice(event: &RecordedEvent) -> Result<(), String> {
+    println!("invoice for {}", event.stream);
+    Ok(())
+}
+
+async fn consume(client: &Client) -> Result<(), Box<dyn Error>> {
+    client
+        .groups()
+        .create(
+            "billing",
+            GroupOptions::new().query(&Query::category("account")),
+        )
+        .await?;
+    let mut consumer = client.consume("billing").start();
+    let mut invoices = 0;
+    while let Some(delivery) = consumer.next().await {
+        let delivery = delivery?;
+        match send_invoice(&delivery.event) {
+            Ok(()) => delivery.ack(),
+            Err(reason) => delivery.nack(NackAction::retry().reason(reason)),
+        }
+        invoices += 1;
+        // This example ends after one event.
+        if invoices == 1 {
+            break;
+        }
+    }
+    consumer.leave().await;
     Ok(())
 }

@@ -186,8 +186,8 @@ impl AppendCall {
         });
         let answer = self
             .session
-            .call(tries, self.request, |mut calls, request| async move {
-                calls.append(request).await
+            .call(tries, self.request, |session, request| async move {
+                session.calls().append(request).await
             });
         Ok(appended(answer.await?)?)
     }

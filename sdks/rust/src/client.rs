@@ -8,7 +8,9 @@ use factum_store_protocol::invalid::InvalidMessage;
 use factum_store_protocol::{read, time, v1};
 
 use crate::append::{AppendCall, EventData};
+use crate::consume::ConsumeCall;
 use crate::error::ClientError;
+use crate::groups::GroupAdmin;
 use crate::list::ListStreamsCall;
 use crate::options::{ClientOptions, InvalidOptions};
 use crate::read::{ReadAllCall, ReadStreamCall};
@@ -92,6 +94,18 @@ impl Client {
         SubscribeCall::new(self.0.clone())
     }
 
+    /// Creates a consumer of a group, which shares the events of the group with other consumers.
+    #[must_use = "a consumer does nothing until it is started"]
+    pub fn consume(&self, group: impl Into<String>) -> ConsumeCall {
+        ConsumeCall::new(self.0.clone(), group.into())
+    }
+
+    /// Returns the management of consumer groups.
+    #[must_use]
+    pub fn groups(&self) -> GroupAdmin {
+        GroupAdmin::new(self.0.clone())
+    }
+
     /// Returns the position of the last event; 0 if the log is empty.
     ///
     /// # Errors
@@ -99,8 +113,8 @@ impl Client {
     pub async fn head(&self) -> Result<Position, ClientError> {
         let head = self
             .0
-            .ask(v1::GetHeadRequest {}, |mut calls, request| async move {
-                calls.get_head(request).await
+            .ask(v1::GetHeadRequest {}, |session, request| async move {
+                session.calls().get_head(request).await
             });
         Ok(Position::new(head.await?.position))
     }
@@ -116,8 +130,8 @@ impl Client {
         let request = v1::DescribeStreamRequest {
             stream: stream.into(),
         };
-        let answer = self.0.ask(request, |mut calls, request| async move {
-            calls.describe_stream(request).await
+        let answer = self.0.ask(request, |session, request| async move {
+            session.calls().describe_stream(request).await
         });
         let answer = answer.await?;
         let stream = answer
@@ -138,8 +152,8 @@ impl Client {
     /// Returns the [`ClientError`] of the last try.
     pub async fn server_info(&self) -> Result<ServerDescription, ClientError> {
         let request = v1::GetServerInfoRequest {};
-        let answer = self.0.ask(request, |mut calls, request| async move {
-            calls.get_server_info(request).await
+        let answer = self.0.ask(request, |session, request| async move {
+            session.calls().get_server_info(request).await
         });
         let answer = answer.await?;
         Ok(ServerDescription {

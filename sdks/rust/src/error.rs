@@ -8,9 +8,10 @@ use factum_core::position::{Position, Version};
 use factum_store_protocol::append::expected;
 use factum_store_protocol::invalid::InvalidMessage;
 use factum_store_protocol::refusal::{Reason, RequestKind, refusal_of, was_not_sent};
-use factum_store_protocol::v1;
+use factum_store_protocol::v1::StopReason;
 use factum_store_protocol::v1::refusal::Kind as Facts;
 use factum_store_protocol::v1::violation::Kind as ViolationKind;
+use factum_store_protocol::{ERROR_DOMAIN, v1};
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 use uuid::Uuid;
@@ -61,6 +62,22 @@ pub enum ErrorKind {
     },
     /// The stream, or the consumer group, does not exist.
     NotFound,
+    /// A consumer group of this name exists.
+    GroupExists,
+    /// The consumer group was changed: it has another generation.
+    GroupChanged {
+        /// The expected generation.
+        expected: u64,
+        /// The actual generation.
+        actual: u64,
+    },
+    /// The consumer group is stopped.
+    GroupStopped {
+        /// The reason; `Unspecified` if this client does not know it.
+        reason: StopReason,
+        /// The position of the group.
+        position: Position,
+    },
     /// An inline projection of the server rejected the append.
     ProjectionRejected,
     /// The store of the server accepts no changes.
@@ -179,12 +196,25 @@ impl ClientError {
         }
     }
 
+    /// Creates the error for the last message of a consumer.
+    pub(crate) fn stopped(stopped: v1::Stopped) -> Self {
+        Self {
+            kind: ErrorKind::GroupStopped {
+                reason: stopped.reason(),
+                position: Position::new(stopped.position),
+            },
+            message: stopped.message,
+            retry_after: None,
+            source: None,
+        }
+    }
+
     /// Converts the status of a call.
     pub(crate) fn of(status: Status, access: RequestKind) -> Self {
         let facts = refusal_of(&status).and_then(|refusal| refusal.kind);
         let kind = match Reason::of(&status) {
             Some(reason) => by_reason(reason, facts, &status),
-            None => by_code(&status, access),
+            None => by_group_reason(&status).unwrap_or_else(|| by_code(&status, access)),
         };
         Self {
             kind,
@@ -210,6 +240,9 @@ impl fmt::Display for ClientError {
             ErrorKind::BeyondHead { .. } => "beyond the head of the log",
             ErrorKind::InvalidArgument { .. } => "invalid request",
             ErrorKind::NotFound => "not found",
+            ErrorKind::GroupExists => "consumer group exists",
+            ErrorKind::GroupChanged { .. } => "consumer group changed",
+            ErrorKind::GroupStopped { .. } => "consumer group stopped",
             ErrorKind::ProjectionRejected => "rejected by a projection",
             ErrorKind::ReadOnly => "read-only store",
             ErrorKind::Unsupported => "unsupported operation",
@@ -283,6 +316,29 @@ fn by_reason(reason: Reason, facts: Option<Facts>, status: &Status) -> ErrorKind
         (Reason::Interrupted, _) => ErrorKind::Interrupted,
         (Reason::Failed, _) => ErrorKind::Failed,
     }
+}
+
+/// Converts a status with a reason of consumer groups. Its facts are texts.
+fn by_group_reason(status: &Status) -> Option<ErrorKind> {
+    let info = status.get_details_error_info()?;
+    let fact = |name: &str| info.metadata.get(name).and_then(|text| text.parse().ok());
+    let number = |name: &str| fact(name).unwrap_or_default();
+    let kind = match &*info.reason {
+        "GROUP_NOT_FOUND" => ErrorKind::NotFound,
+        "GROUP_EXISTS" => ErrorKind::GroupExists,
+        "GROUP_OTHER_GENERATION" => ErrorKind::GroupChanged {
+            expected: number("expected"),
+            actual: number("actual"),
+        },
+        "GROUP_STOPPED" => ErrorKind::GroupStopped {
+            reason: StopReason::Unspecified,
+            position: Position::new(number("position")),
+        },
+        "GROUP_LIMIT" => ErrorKind::ResourceExhausted,
+        "GROUP_BUSY" => ErrorKind::Unavailable,
+        _ => return None,
+    };
+    Some(kind).filter(|_| info.domain == ERROR_DOMAIN)
 }
 
 /// Converts a status that the transport, a proxy or a newer server created.

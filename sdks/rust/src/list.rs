@@ -48,8 +48,8 @@ impl ListStreamsCall {
             };
             let page = call
                 .session
-                .ask(call.request.clone(), |mut calls, request| async move {
-                    calls.list_streams(request).await
+                .ask(call.request.clone(), |session, request| async move {
+                    session.calls().list_streams(request).await
                 });
             let page = page.await?;
             let streams = page.streams.into_iter().map(read::summary);

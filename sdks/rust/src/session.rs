@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use factum_store_protocol::MAX_MESSAGE_BYTES;
+use factum_store_protocol::v1::consumer_group_service_client::ConsumerGroupServiceClient;
 use factum_store_protocol::v1::event_store_service_client::EventStoreServiceClient;
 use tonic::{Response, Status};
 
@@ -11,23 +12,31 @@ use crate::attempts::Tries;
 use crate::error::ClientError;
 use crate::options::{ClientOptions, Connection};
 
-/// The generated client of the protocol.
+/// The generated client for events.
 pub type Calls = EventStoreServiceClient<Connection>;
+
+/// The generated client for consumer groups.
+pub type GroupCalls = ConsumerGroupServiceClient<Connection>;
 
 /// A connection with its settings. Clones share it.
 #[derive(Clone)]
 pub struct Session {
     calls: Calls,
+    groups: GroupCalls,
     options: Arc<ClientOptions>,
 }
 
 impl Session {
     pub fn new(connection: Connection, options: ClientOptions) -> Self {
+        let groups = ConsumerGroupServiceClient::new(connection.clone())
+            .max_decoding_message_size(MAX_MESSAGE_BYTES)
+            .max_encoding_message_size(MAX_MESSAGE_BYTES);
         let calls = EventStoreServiceClient::new(connection)
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES);
         Self {
             calls,
+            groups,
             options: Arc::new(options),
         }
     }
@@ -40,11 +49,15 @@ impl Session {
         self.calls.clone()
     }
 
+    pub fn groups(&self) -> GroupCalls {
+        self.groups.clone()
+    }
+
     /// Makes a call that changes nothing.
     pub async fn ask<Q, A, F>(
         &self,
         request: Q,
-        call: impl Fn(Calls, Q) -> F,
+        call: impl Fn(Self, Q) -> F,
     ) -> Result<A, ClientError>
     where
         Q: Clone,
@@ -59,14 +72,14 @@ impl Session {
         &self,
         mut tries: Tries,
         request: Q,
-        call: impl Fn(Calls, Q) -> F,
+        call: impl Fn(Self, Q) -> F,
     ) -> Result<A, ClientError>
     where
         Q: Clone,
         F: Future<Output = Result<Response<A>, Status>>,
     {
         loop {
-            match tries.within(call(self.calls(), request.clone())).await {
+            match tries.within(call(self.clone(), request.clone())).await {
                 Ok(answer) => return Ok(answer.into_inner()),
                 Err(status) => tries.pause_after(status).await?,
             }

@@ -17,6 +17,7 @@ use tokio::time::timeout;
 use tonic::{Status, Streaming};
 
 use crate::attempts::Tries;
+use crate::duration::duration;
 use crate::error::ClientError;
 use crate::session::Session;
 
@@ -104,10 +105,7 @@ impl SubscribeCall {
     /// Sets the longest time without a message of the server, 100 ms to 5 s; the default is 5 s.
     #[must_use]
     pub fn heartbeat(mut self, heartbeat: Duration) -> Self {
-        self.request.heartbeat = Some(prost_types::Duration {
-            seconds: heartbeat.as_secs().try_into().unwrap_or(i64::MAX),
-            nanos: heartbeat.subsec_nanos() as i32,
-        });
+        self.request.heartbeat = Some(duration(heartbeat));
         self
     }
 

@@ -6,8 +6,9 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use factum_store_client::{
-    AppendCall, Attempts, Client, ClientError, ClientOptions, EventData, ExpectedVersion, Metadata,
-    Position, Query, QueryItem, Tag, Version,
+    AppendCall, Attempts, Client, ClientError, ClientOptions, EventData, ExpectedVersion,
+    GroupAdmin, GroupOptions, Metadata, NackAction, PartitionKey, Position, Query, QueryItem, Tag,
+    Version,
 };
 use futures_util::{Stream, StreamExt as _};
 use serde_json::{Map, Value, json};
@@ -53,7 +54,7 @@ pub async fn run(vector: &Value, server: &ScriptedServer) -> Value {
         Err(ended) => panic!("{ended}"),
     };
     let items = std::mem::take(&mut *items.lock().unwrap());
-    if outcome["result"].is_null() {
+    if outcome.get("result").is_none() {
         outcome["items"] = Value::Array(items);
     }
     outcome
@@ -136,7 +137,11 @@ async fn operate(
             take(&mut events, limit, &items, outcome::event).await?;
             return Ok(json!({"head": events.head(), "more": events.has_more()}));
         }
-        other => panic!("unknown operation {other}"),
+        "consume" => {
+            consume(&client, &call, limit, &items).await?;
+            return Ok(json!({}));
+        }
+        other => return groups(&client.groups(), other, &call, &items).await,
     };
     Ok(json!({ "result": result }))
 }
@@ -208,6 +213,135 @@ fn subscribe(client: &Client, call: &Value) -> factum_store_client::LogSubscript
         subscribe = subscribe.max_batch(events as u32);
     }
     subscribe.start()
+}
+
+async fn consume(
+    client: &Client,
+    call: &Value,
+    limit: Option<u64>,
+    items: &Items,
+) -> Result<(), ClientError> {
+    let mut consumer = client.consume(text(&call["group"]));
+    if let Some(name) = call["consumer"].as_str() {
+        consumer = consumer.name(name);
+    }
+    if let Some(credit) = call["credit"].as_u64() {
+        consumer = consumer.credit(credit as u32);
+    }
+    if let Some(timeout) = milliseconds(&call["session_timeout_ms"]) {
+        consumer = consumer.session_timeout(timeout);
+    }
+    if let Some(heartbeat) = milliseconds(&call["heartbeat_ms"]) {
+        consumer = consumer.heartbeat(heartbeat);
+    }
+    let mut consumer = consumer.start();
+    let mut answers = list(&call["answers"]);
+    while limit != Some(items.lock().unwrap().len() as u64) {
+        let Some(delivery) = consumer.next().await else {
+            return Ok(());
+        };
+        let delivery = delivery?;
+        items.lock().unwrap().push(outcome::delivery(&delivery));
+        match answers.next().unwrap_or(&Value::Null) {
+            Value::Null => {}
+            Value::String(_) => delivery.ack(),
+            answer => delivery.nack(nack_action(answer)),
+        }
+    }
+    consumer.leave().await;
+    Ok(())
+}
+
+fn nack_action(answer: &Value) -> NackAction {
+    let action = match text(&answer["action"]).as_str() {
+        "retry" => match milliseconds(&answer["retry_after_ms"]) {
+            Some(pause) => NackAction::retry_after(pause),
+            None => NackAction::retry(),
+        },
+        "dead_letter" => NackAction::dead_letter(),
+        "skip" => NackAction::skip(),
+        "stop" => NackAction::stop(),
+        other => panic!("unknown action {other}"),
+    };
+    match answer["reason"].as_str() {
+        Some(reason) => action.reason(reason),
+        None => action,
+    }
+}
+
+async fn groups(
+    groups: &GroupAdmin,
+    operation: &str,
+    call: &Value,
+    items: &Items,
+) -> Result<Value, ClientError> {
+    let name = call["name"].as_str().unwrap_or_default();
+    let group = call["group"].as_str().unwrap_or_default();
+    let size = call["page_size"].as_u64().unwrap_or_default() as u32;
+    let positions: Vec<Position> = list(&call["positions"])
+        .map(|position| Position::new(position.as_u64().unwrap()))
+        .collect();
+    let result = match operation {
+        "create_group" => outcome::group(
+            &groups
+                .create(name, group_options(&call["settings"]))
+                .await?,
+        ),
+        "update_group" => {
+            let options = group_options(&call["settings"]);
+            let generation = call["if_generation"].as_u64();
+            outcome::group(&groups.update(name, options, generation).await?)
+        }
+        "describe_group" => outcome::group(&groups.describe(name).await?),
+        "reset_group" => {
+            let after = Position::new(call["after"].as_u64().unwrap());
+            outcome::group(&groups.reset(name, after).await?)
+        }
+        "resume_group" => outcome::group(&groups.resume(name).await?),
+        "delete_group" => json!(groups.delete(name).await?),
+        "retry_dead_letters" => json!(groups.retry_dead_letters(group, positions).await?),
+        "discard_dead_letters" => json!(groups.discard_dead_letters(group, positions).await?),
+        "list_groups" => {
+            take(groups.list(size), None, items, outcome::group_item).await?;
+            return Ok(json!({}));
+        }
+        "list_dead_letters" => {
+            let letters = groups.dead_letters(group, size);
+            take(letters, None, items, outcome::dead_letter).await?;
+            return Ok(json!({}));
+        }
+        other => panic!("unknown operation {other}"),
+    };
+    Ok(json!({ "result": result }))
+}
+
+fn group_options(settings: &Value) -> GroupOptions {
+    let mut options = GroupOptions::new();
+    for (name, value) in settings.as_object().unwrap() {
+        let number = value.as_u64().unwrap_or_default();
+        let (count, pause) = (number as u32, Duration::from_millis(number));
+        options = match name.as_str() {
+            "query" => options.query(&query(value)),
+            "after" => options.after(Position::new(number)),
+            "live_only" => options.live_only(),
+            "partitions" => options.partitions(count),
+            "partition_key" => options.partition_key(match text(value).as_str() {
+                "stream" => PartitionKey::Stream,
+                "correlation_id" => PartitionKey::CorrelationId,
+                "tag" => PartitionKey::Tag,
+                _ => PartitionKey::None,
+            }),
+            "partition_tag" => options.partition_by_tag(text(value)),
+            "ack_timeout_ms" => options.ack_timeout(pause),
+            "max_attempts" => options.max_attempts(count),
+            "min_backoff_ms" => options.min_backoff(pause),
+            "max_backoff_ms" => options.max_backoff(pause),
+            "max_in_flight" => options.max_in_flight(count),
+            "max_consumers" => options.max_consumers(count),
+            other => panic!("unknown setting {other}"),
+        };
+    }
+    options
 }
 
 fn event(value: &Value) -> EventData {

@@ -22,11 +22,7 @@ async fn client_follows_the_vectors() {
     let vectors = file["vectors"].as_array().unwrap();
     assert!(vectors.len() > 80, "only {} vectors", vectors.len());
     let mut failed = Vec::new();
-    // The client has no consumer groups yet.
-    for vector in vectors
-        .iter()
-        .filter(|vector| vector.get("feature").is_none())
-    {
+    for vector in vectors {
         let problems = match timeout(LIMIT, run(vector)).await {
             Ok(problems) => problems,
             Err(_) => vec![format!("not ended after {LIMIT:?}")],

@@ -3,8 +3,9 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use factum_store_client::{
-    Appended, ClientError, ErrorKind, ExpectedVersion, Metadata, RecordedEvent, ServerDescription,
-    StreamDescription, StreamSummary, SubscriptionMessage, UnmetExpectation,
+    Appended, ClientError, ErrorKind, ExpectedVersion, FailedEvent, Group, GroupDelivery, Metadata,
+    RecordedEvent, ServerDescription, StopReason, StreamDescription, StreamSummary,
+    SubscriptionMessage, UnmetExpectation,
 };
 use serde_json::{Value, json};
 
@@ -97,6 +98,64 @@ pub fn description(stream: &StreamDescription) -> Value {
     })
 }
 
+pub fn delivery(delivery: &GroupDelivery) -> Value {
+    let event = event(&delivery.event)["event"].take();
+    json!({"delivery": {"event": event, "attempt": delivery.attempt}})
+}
+
+pub fn group(group: &Group) -> Value {
+    let consumers = group.consumers.iter().map(|consumer| {
+        json!({
+            "name": consumer.name,
+            "partitions": consumer.partitions,
+            "in_flight": consumer.in_flight,
+        })
+    });
+    let stopped = group.stopped.as_ref().map(|stopped| {
+        json!({
+            "reason": stop_reason(stopped.reason()),
+            "message": stopped.message,
+            "position": stopped.position,
+        })
+    });
+    json!({
+        "name": group.name,
+        "generation": group.generation,
+        "position": group.position,
+        "head": group.head,
+        "lag": group.lag,
+        "dead_letters": group.dead_letters,
+        "consumers": consumers.collect::<Vec<_>>(),
+        "stopped": stopped,
+    })
+}
+
+pub fn group_item(value: &Group) -> Value {
+    json!({ "group": group(value) })
+}
+
+pub fn dead_letter(letter: &FailedEvent) -> Value {
+    let recorded = letter.event.as_ref();
+    json!({"dead_letter": {
+        "event": recorded.map(|recorded| event(recorded)["event"].take()),
+        "position": letter.position,
+        "partition": letter.partition,
+        "attempts": letter.attempts,
+        "reason": letter.reason,
+        "failed_at": letter.failed_at.to_string(),
+    }})
+}
+
+fn stop_reason(reason: StopReason) -> String {
+    match reason {
+        StopReason::Unspecified => "unknown".to_owned(),
+        reason => {
+            let name = reason.as_str_name().to_lowercase();
+            name.trim_start_matches("stop_reason_").to_owned()
+        }
+    }
+}
+
 pub fn server(info: &ServerDescription) -> Value {
     json!({
         "version": info.version,
@@ -130,6 +189,14 @@ pub fn error(error: &ClientError) -> Value {
                 .map(|f| json!({"field": f.field, "rule": f.rule}));
             json!({"kind": "invalid_argument", "fields": fields.collect::<Vec<_>>()})
         }
+        ErrorKind::GroupChanged { expected, actual } => {
+            json!({"kind": "group_changed", "expected": expected, "actual": actual})
+        }
+        ErrorKind::GroupStopped { reason, position } => json!({
+            "kind": "group_stopped",
+            "reason": stop_reason(*reason),
+            "position": position,
+        }),
         ErrorKind::PermissionDenied {
             principal,
             permission,
@@ -149,6 +216,7 @@ pub fn error(error: &ClientError) -> Value {
 fn kind(kind: &ErrorKind) -> &'static str {
     match kind {
         ErrorKind::NotFound => "not_found",
+        ErrorKind::GroupExists => "group_exists",
         ErrorKind::ProjectionRejected => "projection_rejected",
         ErrorKind::ReadOnly => "read_only",
         ErrorKind::Unsupported => "unsupported",

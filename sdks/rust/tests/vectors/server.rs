@@ -14,7 +14,7 @@ use factum_store_protocol::{DESCRIPTOR, ERROR_DOMAIN};
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt as _, stream};
 use prost::Message as _;
-use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor};
+use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, MethodDescriptor};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -23,8 +23,6 @@ use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::server::StreamingService;
 use tonic::{Code, Status, Streaming};
 use tonic_types::{ErrorDetails, StatusExt as _};
-
-const SERVICE: &str = "factum.store.v1.EventStoreService";
 
 /// A server in this process, which stops when it is dropped.
 pub struct ScriptedServer {
@@ -124,6 +122,59 @@ struct Player {
     rpc: String,
 }
 
+/// A call whose answers are sent.
+struct Playing {
+    script: Arc<Script>,
+    method: MethodDescriptor,
+    index: usize,
+    messages: Streaming<Bytes>,
+    frames: std::vec::IntoIter<Value>,
+    _ended: Ended,
+}
+
+impl Playing {
+    /// Returns the next answer, after the requests that the script expects before it.
+    async fn next(&mut self) -> Option<Result<Bytes, Status>> {
+        loop {
+            let frame = self.frames.next()?;
+            if frame["hold"] == true {
+                std::future::pending::<()>().await;
+            } else if let Some(status) = frame.get("status") {
+                return Some(Err(self.script.status(status)));
+            } else if let Some(message) = frame.get("message") {
+                let message = self.script.message(self.method.output(), message);
+                return Some(Ok(Bytes::from(message.encode_to_vec())));
+            } else if let Err(status) = self.receive(&frame["receive"]).await {
+                return Some(Err(status));
+            }
+        }
+    }
+
+    /// Receives the expected request, or the end of the requests if it is null.
+    async fn receive(&mut self, expected: &Value) -> Result<(), Status> {
+        let expected = match expected {
+            Value::Null => Value::Null,
+            expected => json!(self.script.message(self.method.input(), expected)),
+        };
+        loop {
+            let received = match self.messages.message().await? {
+                Some(message) => {
+                    json!(DynamicMessage::decode(self.method.input(), message).unwrap())
+                }
+                None => Value::Null,
+            };
+            if self.script.matches(&expected, &received) {
+                return Ok(());
+            }
+            if received.get("heartbeat").is_none() {
+                let index = self.index;
+                let problem = format!("call {index} has {received}; expected {expected}");
+                return Err(self.script.problem(problem));
+            }
+        }
+    }
+}
+
 /// Notes the end of a call when its answer is dropped.
 struct Ended(Arc<Script>);
 
@@ -169,7 +220,8 @@ impl Script {
         let Some(call) = self.calls.get(index).filter(|call| call["rpc"] == name) else {
             return Err(self.problem(format!("unexpected call {index} of {rpc}")));
         };
-        let service = self.pool.get_service_by_name(SERVICE).unwrap();
+        let service = rpc.trim_start_matches('/').split('/').next();
+        let service = self.pool.get_service_by_name(service.unwrap()).unwrap();
         let method = service
             .methods()
             .find(|method| method.name() == name)
@@ -191,28 +243,21 @@ impl Script {
         if since < Duration::from_millis(call["not_before_ms"].as_u64().unwrap_or_default()) {
             return Err(self.problem(format!("call {index} arrived after {since:?}")));
         }
-        let mut frames = Vec::new();
-        let mut is_held = false;
-        for frame in call["frames"].as_array().unwrap() {
-            is_held = frame["hold"] == true;
-            if let Some(status) = frame.get("status") {
-                frames.push(Err(self.status(status)));
-            } else if !is_held {
-                let message = self.message(method.output(), &frame["message"]);
-                frames.push(Ok(Bytes::from(message.encode_to_vec())));
-            }
+        let frames = call["frames"].as_array().unwrap().clone();
+        if let Some(status) = frames.first().and_then(|frame| frame.get("status")) {
+            return Err(self.status(status));
         }
-        if let Some(Err(status)) = frames.first() {
-            return Err(status.clone());
-        }
-        let frames = stream::iter(frames);
-        let answers = match is_held {
-            true => frames.chain(stream::pending()).boxed(),
-            false => frames.boxed(),
+        let playing = Playing {
+            script: self,
+            method,
+            index,
+            messages,
+            frames: frames.into_iter(),
+            _ended: ended,
         };
-        let answers = answers.map(move |answer| {
-            let _ = &ended;
-            answer
+        let answers = stream::unfold(playing, |mut playing| async move {
+            let answer = playing.next().await?;
+            Some((answer, playing))
         });
         Ok(tonic::Response::new(answers.boxed()))
     }
@@ -264,7 +309,10 @@ impl Script {
         let mut details = ErrorDetails::new();
         if let Some(reason) = value["reason"].as_str() {
             let domain = value["domain"].as_str().unwrap_or(ERROR_DOMAIN);
-            details.set_error_info(reason, domain, HashMap::new());
+            let facts = value["facts"].as_object().into_iter().flatten();
+            let facts = facts.map(|(name, fact)| (name, fact.as_str().unwrap()));
+            let facts = facts.map(|(name, fact)| (name.clone(), fact.to_owned()));
+            details.set_error_info(reason, domain, facts.collect::<HashMap<_, _>>());
         }
         for field in value["fields"].as_array().into_iter().flatten() {
             let (path, rule) = (
