@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"factum.example/store/internal/storev1"
@@ -34,6 +35,12 @@ const (
 	InvalidArgument Kind = "invalid_argument"
 	// NotFound means that the stream has no events, or that the group does not exist.
 	NotFound Kind = "not_found"
+	// GroupExists means that there is a consumer group of this name.
+	GroupExists Kind = "group_exists"
+	// GroupChanged means that a consumer group has another generation. The error is a [*GroupChangedError].
+	GroupChanged Kind = "group_changed"
+	// GroupStopped means that a consumer group is stopped. The error is a [*GroupStoppedError].
+	GroupStopped Kind = "group_stopped"
 	// ProjectionRejected means that an inline projection of the server rejected the append.
 	ProjectionRejected Kind = "projection_rejected"
 	// ReadOnly means that the store of the server accepts no changes.
@@ -168,6 +175,30 @@ type PermissionDeniedError struct {
 // Unwrap returns the [*CallError].
 func (e *PermissionDeniedError) Unwrap() error { return &e.CallError }
 
+// GroupChangedError reports that a consumer group has another generation.
+type GroupChangedError struct {
+	CallError
+	// Expected is the expected generation.
+	Expected uint64
+	// Actual is the actual generation.
+	Actual uint64
+}
+
+// Unwrap returns the [*CallError].
+func (e *GroupChangedError) Unwrap() error { return &e.CallError }
+
+// GroupStoppedError reports that a consumer group is stopped.
+type GroupStoppedError struct {
+	CallError
+	// Reason is the reason, for example "consumer_request"; "unknown" if the server does not send it.
+	Reason string
+	// Position is the position of the group.
+	Position uint64
+}
+
+// Unwrap returns the [*CallError].
+func (e *GroupStoppedError) Unwrap() error { return &e.CallError }
+
 // Violation is an expectation of an append that the store does not meet. It is one of [VersionViolation],
 // [ConditionViolation], [DocumentViolation], [TransactionViolation], [MissingEvent] and [UnknownViolation].
 type Violation interface{ violation() }
@@ -239,6 +270,12 @@ var reasons = map[string]Kind{
 	"CLOSED":                   Unavailable,
 	"INTERRUPTED":              Interrupted,
 	"FAILED":                   Failed,
+	"GROUP_NOT_FOUND":          NotFound,
+	"GROUP_EXISTS":             GroupExists,
+	"GROUP_OTHER_GENERATION":   GroupChanged,
+	"GROUP_STOPPED":            GroupStopped,
+	"GROUP_LIMIT":              ResourceExhausted,
+	"GROUP_BUSY":               Unavailable,
 }
 
 // byCode are the kinds of a status without a known reason. All other codes mean [Failed].
@@ -262,7 +299,9 @@ type failure struct {
 
 // details are the facts in the details of a status.
 type details struct {
-	reason     string
+	reason string
+	// texts are the facts of errors of groups.
+	texts      map[string]string
 	fields     []InvalidField
 	retryAfter time.Duration
 	refusal    *storev1.Refusal
@@ -274,7 +313,7 @@ func detailsOf(state *status.Status) details {
 		switch detail := detail.(type) {
 		case *errdetails.ErrorInfo:
 			if detail.GetDomain() == domain {
-				found.reason = detail.GetReason()
+				found.reason, found.texts = detail.GetReason(), detail.GetMetadata()
 			}
 		case *errdetails.BadRequest:
 			for _, field := range detail.GetFieldViolations() {
@@ -287,6 +326,15 @@ func detailsOf(state *status.Status) details {
 		}
 	}
 	return found
+}
+
+// number returns a fact that is a number; 0 if it is missing.
+func (d details) number(name string) uint64 {
+	number, err := strconv.ParseUint(d.texts[name], 10, 64)
+	if err != nil {
+		return 0
+	}
+	return number
 }
 
 // errorOf converts a failure into the error of the call.
@@ -319,6 +367,10 @@ func errorOf(failed failure, isWrite bool) error {
 	case PermissionDenied:
 		denied := refusal.GetDenied()
 		return &PermissionDeniedError{base, denied.GetPrincipal(), denied.GetPermission(), denied.GetResource()}
+	case GroupChanged:
+		return &GroupChangedError{base, facts.number("expected"), facts.number("actual")}
+	case GroupStopped:
+		return &GroupStoppedError{base, "unknown", facts.number("position")}
 	case DeadlineExceeded:
 		base.cause = errors.Join(context.DeadlineExceeded, failed.err)
 		return &base

@@ -3,6 +3,7 @@ package store_test
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"strings"
 	"sync"
@@ -31,9 +32,11 @@ type scriptedCall struct {
 	Metadata    map[string]string
 	NotBeforeMS int64 `json:"not_before_ms"`
 	Frames      []struct {
-		Message json.RawMessage
-		Status  *scriptedStatus
-		Hold    bool
+		Message    json.RawMessage
+		Status     *scriptedStatus
+		Hold       bool
+		Receive    json.RawMessage
+		ReceiveEnd bool `json:"receive_end"`
 	}
 }
 
@@ -43,6 +46,7 @@ type scriptedStatus struct {
 	Message      string
 	Reason       string
 	Domain       string
+	Facts        map[string]string
 	Fields       []struct{ Field, Rule string }
 	RetryAfterMS int64 `json:"retry_after_ms"`
 	Refusal      json.RawMessage
@@ -145,8 +149,11 @@ func (s *scriptedServer) play(stream grpc.ServerStream, index int, lastEnd time.
 		return scriptError(fmt.Sprintf("unexpected call %d of %s", index, path))
 	}
 	call := s.script[index]
-	method := storev1.File_factum_store_v1_store_proto.Services().ByName("EventStoreService").
-		Methods().ByName(protoreflect.Name(name))
+	service, err := protoregistry.GlobalFiles.FindDescriptorByName(protoreflect.FullName(strings.Split(path, "/")[1]))
+	if err != nil {
+		return scriptError(err.Error())
+	}
+	method := service.(protoreflect.ServiceDescriptor).Methods().ByName(protoreflect.Name(name))
 	received, expected := messageOf(method.Input()), messageOf(method.Input())
 	if err := stream.RecvMsg(received); err != nil {
 		return err
@@ -174,6 +181,10 @@ func (s *scriptedServer) play(stream grpc.ServerStream, index int, lastEnd time.
 			return stream.Context().Err()
 		case frame.Status != nil:
 			return frame.Status.err()
+		case frame.ReceiveEnd || frame.Receive != nil:
+			if err := s.receive(stream, method.Input(), frame.Receive); err != nil {
+				return err
+			}
 		default:
 			answer := messageOf(method.Output())
 			if err := protojson.Unmarshal(frame.Message, answer); err != nil {
@@ -185,6 +196,37 @@ func (s *scriptedServer) play(stream grpc.ServerStream, index int, lastEnd time.
 		}
 	}
 	return nil
+}
+
+// receive waits for the expected request, or for the end of the requests if it is nil. Heartbeats before it do not count.
+func (s *scriptedServer) receive(
+	stream grpc.ServerStream, input protoreflect.MessageDescriptor, encoded json.RawMessage,
+) error {
+	var wanted any
+	if encoded != nil {
+		expected := messageOf(input)
+		if err := protojson.Unmarshal(encoded, expected); err != nil {
+			return scriptError(err.Error())
+		}
+		wanted = plain(expected)
+	}
+	for {
+		received := messageOf(input)
+		err := stream.RecvMsg(received)
+		if err == io.EOF && wanted == nil {
+			return nil
+		}
+		if err != nil {
+			return scriptError(fmt.Sprintf("no request: %v; expected %v", err, wanted))
+		}
+		found := plain(received)
+		if wanted != nil && s.matches(wanted, found) {
+			return nil
+		}
+		if _, isHeartbeat := found.(map[string]any)["heartbeat"]; !isHeartbeat {
+			return scriptError(fmt.Sprintf("the request is %v; expected %v", found, wanted))
+		}
+	}
 }
 
 func messageOf(descriptor protoreflect.MessageDescriptor) proto.Message {
@@ -263,7 +305,7 @@ func (s *scriptedStatus) err() error {
 		if domain == "" {
 			domain = "factum.store"
 		}
-		add(&errdetails.ErrorInfo{Reason: s.Reason, Domain: domain})
+		add(&errdetails.ErrorInfo{Reason: s.Reason, Domain: domain, Metadata: s.Facts})
 	}
 	if len(s.Fields) > 0 {
 		request := &errdetails.BadRequest{}

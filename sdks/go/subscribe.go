@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"factum.example/store/internal/storev1"
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -147,7 +146,7 @@ func (c *Client) Subscribe(ctx context.Context, options ...SubscribeOption) iter
 
 // receive waits for the next message, at most for the time of silence.
 func receive[A any](
-	answers grpc.ServerStreamingClient[A], cancel context.CancelFunc, silence time.Duration,
+	answers interface{ Recv() (*A, error) }, cancel context.CancelFunc, silence time.Duration,
 ) (*A, error) {
 	timer := time.AfterFunc(silence, cancel)
 	answer, err := answers.Recv()

@@ -19,9 +19,8 @@ import (
 
 // vector is a call of the client against a server that plays a script. README.md in the folder of all SDKs describes it.
 type vector struct {
-	Name    string
-	Feature string
-	Client  struct {
+	Name   string
+	Client struct {
 		SilenceMS   int64 `json:"silence_ms"`
 		Credentials struct{ Token, User, Password string }
 	}
@@ -55,6 +54,31 @@ type vectorCall struct {
 	Category       *string
 	PageSize       uint32 `json:"page_size"`
 	TimeoutMS      int64  `json:"timeout_ms"`
+
+	Group            string
+	Consumer         string
+	Credit           uint32
+	SessionTimeoutMS int64 `json:"session_timeout_ms"`
+	Answers          []json.RawMessage
+	Name             string
+	Settings         vectorSettings
+	IfGeneration     *uint64 `json:"if_generation"`
+	Positions        []uint64
+}
+
+type vectorSettings struct {
+	Query        []vectorItem
+	After        uint64
+	LiveOnly     bool `json:"live_only"`
+	Partitions   uint32
+	PartitionKey string `json:"partition_key"`
+	PartitionTag string `json:"partition_tag"`
+	AckTimeoutMS int64  `json:"ack_timeout_ms"`
+	MaxAttempts  uint32 `json:"max_attempts"`
+	MinBackoffMS int64  `json:"min_backoff_ms"`
+	MaxBackoffMS int64  `json:"max_backoff_ms"`
+	MaxInFlight  uint32 `json:"max_in_flight"`
+	MaxConsumers uint32 `json:"max_consumers"`
 }
 
 type vectorEvent struct {
@@ -110,9 +134,6 @@ func TestClientFollowsTheVectors(t *testing.T) {
 		t.Fatalf("only %d vectors", len(file.Vectors))
 	}
 	for _, v := range file.Vectors {
-		if v.Feature != "" {
-			continue
-		}
 		t.Run(v.Name, func(t *testing.T) {
 			t.Parallel()
 			server := startScriptedServer(t, v.Server)
@@ -238,8 +259,32 @@ func (v *vector) operate(ctx context.Context, client *store.Client, outcome map[
 		}
 		outcome["head"], outcome["more"] = reader.Head(), reader.More()
 		return items.end()
+	case "consume":
+		items := list[*store.Delivery]{v: v, outcome: outcome}
+		for delivery, failed := range client.Consume(ctx, call.Group, call.consumeOptions()...) {
+			isWanted := items.add(delivery, failed, plainDelivery)
+			if failed == nil && len(items.items) <= len(call.Answers) {
+				answer(delivery, call.Answers[len(items.items)-1])
+			}
+			if !isWanted {
+				break
+			}
+		}
+		return items.end()
+	case "list_groups":
+		items := list[store.Group]{v: v, outcome: outcome}
+		for group, failed := range client.Groups().List(ctx, call.PageSize) {
+			items.add(group, failed, func(g store.Group) any { return map[string]any{"group": plainGroup(g)} })
+		}
+		return items.end()
+	case "list_dead_letters":
+		items := list[store.DeadLetter]{v: v, outcome: outcome}
+		for letter, failed := range client.Groups().DeadLetters(ctx, call.Group, call.PageSize) {
+			items.add(letter, failed, plainDeadLetter)
+		}
+		return items.end()
 	default:
-		return fmt.Errorf("unknown operation %q", call.Operation)
+		outcome["result"], err = call.changeGroup(ctx, client.Groups())
 	}
 	if err != nil {
 		delete(outcome, "result")
@@ -364,6 +409,153 @@ func (c *vectorCall) listOptions() []store.ListOption {
 		options = append(options, store.PageSize(c.PageSize))
 	}
 	return options
+}
+
+func (c *vectorCall) consumeOptions() []store.ConsumeOption {
+	var options []store.ConsumeOption
+	if c.Consumer != "" {
+		options = append(options, store.ConsumerName(c.Consumer))
+	}
+	if c.Credit > 0 {
+		options = append(options, store.Credit(c.Credit))
+	}
+	if c.SessionTimeoutMS > 0 {
+		options = append(options, store.SessionTimeout(time.Duration(c.SessionTimeoutMS)*time.Millisecond))
+	}
+	if c.HeartbeatMS > 0 {
+		options = append(options, store.ServerHeartbeat(time.Duration(c.HeartbeatMS)*time.Millisecond))
+	}
+	return options
+}
+
+// answer gives the answer of a vector to a delivery.
+func answer(delivery *store.Delivery, encoded json.RawMessage) {
+	switch string(encoded) {
+	case "null":
+		return
+	case `"ack"`:
+		delivery.Ack()
+		return
+	}
+	nack := decoded[struct {
+		Action       string
+		RetryAfterMS int64 `json:"retry_after_ms"`
+		Reason       string
+	}](encoded)
+	var options []store.NackOption
+	if nack.RetryAfterMS > 0 {
+		options = append(options, store.RetryAfter(time.Duration(nack.RetryAfterMS)*time.Millisecond))
+	}
+	if nack.Reason != "" {
+		options = append(options, store.Because(nack.Reason))
+	}
+	delivery.Nack(map[string]store.NackAction{
+		"retry":       store.RetryEvent,
+		"dead_letter": store.DeadLetterEvent,
+		"skip":        store.SkipEvent,
+		"stop":        store.StopGroup,
+	}[nack.Action], options...)
+	// A second answer is ignored.
+	delivery.Ack()
+}
+
+// changeGroup makes a call of the management of groups that has one result.
+func (c *vectorCall) changeGroup(ctx context.Context, groups *store.GroupAdmin) (any, error) {
+	var group store.Group
+	var err error
+	switch c.Operation {
+	case "create_group":
+		group, err = groups.Create(ctx, c.Name, c.Settings.settings())
+	case "update_group":
+		if c.IfGeneration == nil {
+			group, err = groups.Update(ctx, c.Name, c.Settings.settings())
+		} else {
+			group, err = groups.UpdateGeneration(ctx, c.Name, c.Settings.settings(), *c.IfGeneration)
+		}
+	case "describe_group":
+		group, err = groups.Describe(ctx, c.Name)
+	case "reset_group":
+		group, err = groups.Reset(ctx, c.Name, *c.After)
+	case "resume_group":
+		group, err = groups.Resume(ctx, c.Name)
+	case "delete_group":
+		return nil, groups.Delete(ctx, c.Name)
+	case "retry_dead_letters":
+		return groups.RetryDeadLetters(ctx, c.Group, c.Positions...)
+	case "discard_dead_letters":
+		return groups.DiscardDeadLetters(ctx, c.Group, c.Positions...)
+	default:
+		return nil, fmt.Errorf("unknown operation %q", c.Operation)
+	}
+	return plainGroup(group), err
+}
+
+func (s vectorSettings) settings() store.GroupSettings {
+	return store.GroupSettings{
+		Query:    query(s.Query),
+		After:    s.After,
+		LiveOnly: s.LiveOnly,
+		PartitionKey: map[string]store.PartitionKey{
+			"stream":         store.ByStream,
+			"correlation_id": store.ByCorrelationID,
+			"tag":            store.ByTag,
+			"none":           store.Unordered,
+		}[s.PartitionKey],
+		Partitions:   s.Partitions,
+		PartitionTag: s.PartitionTag,
+		AckTimeout:   time.Duration(s.AckTimeoutMS) * time.Millisecond,
+		MaxAttempts:  s.MaxAttempts,
+		MinBackoff:   time.Duration(s.MinBackoffMS) * time.Millisecond,
+		MaxBackoff:   time.Duration(s.MaxBackoffMS) * time.Millisecond,
+		MaxInFlight:  s.MaxInFlight,
+		MaxConsumers: s.MaxConsumers,
+	}
+}
+
+func plainDelivery(delivery *store.Delivery) any {
+	value := plainEvent(delivery.Event).(map[string]any)
+	value["attempt"] = delivery.Attempt
+	return map[string]any{"delivery": value}
+}
+
+func plainGroup(group store.Group) map[string]any {
+	consumers := []any{}
+	for _, consumer := range group.Consumers {
+		consumers = append(consumers, map[string]any{
+			"name":       consumer.Name,
+			"partitions": consumer.Partitions,
+			"in_flight":  consumer.InFlight,
+		})
+	}
+	value := map[string]any{
+		"name":         group.Name,
+		"generation":   group.Generation,
+		"position":     group.Position,
+		"head":         group.Head,
+		"lag":          group.Lag,
+		"dead_letters": group.DeadLetters,
+		"consumers":    consumers,
+		"stopped":      nil,
+	}
+	if stop := group.Stopped; stop != nil {
+		value["stopped"] = map[string]any{"reason": stop.Reason, "message": stop.Message, "position": stop.Position}
+	}
+	return value
+}
+
+func plainDeadLetter(letter store.DeadLetter) any {
+	value := map[string]any{
+		"event":     nil,
+		"position":  letter.Position,
+		"partition": letter.Partition,
+		"attempts":  letter.Attempts,
+		"reason":    letter.Reason,
+		"failed_at": plainTime(letter.FailedAt),
+	}
+	if letter.Event != nil {
+		value["event"] = plainEvent(*letter.Event).(map[string]any)["event"]
+	}
+	return map[string]any{"dead_letter": value}
 }
 
 func query(items []vectorItem) store.Query {
@@ -516,6 +708,10 @@ func plainError(err error) any {
 			fields = append(fields, map[string]any{"field": field.Field, "rule": field.Rule})
 		}
 		value["fields"] = fields
+	case *store.GroupChangedError:
+		value["expected"], value["actual"] = err.Expected, err.Actual
+	case *store.GroupStoppedError:
+		value["reason"], value["position"] = err.Reason, err.Position
 	case *store.PermissionDeniedError:
 		value["principal"], value["permission"], value["resource"] = err.Principal, err.Permission, err.Resource
 	}
