@@ -81,6 +81,15 @@ impl Server {
         assert!(sent.unwrap().success());
     }
 
+    /// Returns the memory of the process in bytes: a field of `/proc/<pid>/status`, for example `VmRSS` or `VmHWM`.
+    pub fn memory(&self, field: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        let status = status.unwrap();
+        let line = status.lines().find(|line| line.starts_with(field)).unwrap();
+        let kibibytes = line.split_whitespace().nth(1).unwrap();
+        kibibytes.parse::<u64>().unwrap() * 1024
+    }
+
     /// Waits until the server ends. The runtime is not blocked.
     pub async fn wait(mut self) -> ExitStatus {
         let ended = tokio::task::spawn_blocking(move || self.child.wait());
