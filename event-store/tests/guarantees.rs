@@ -86,7 +86,6 @@ async fn check_history(url: &str, disruptions: u64, disrupt: impl Fn() + Send + 
         assert!(received.connections > 1, "{}", received.connections);
     }
     let tally = history.tally();
-    println!("seed {seed}, {disruptions} disruptions: {tally:?}");
     assert!(tally.failed > 0 && tally.stored > 100, "{tally:?}");
 }
 

@@ -84,7 +84,6 @@ async fn thousand_subscribers_get_all_events_and_checkpoints() {
     assert_eq!(ids.len(), all);
     assert!(ids.iter().all(|other| *other == ids[0]));
     let peak = server.memory("VmHWM");
-    println!("{all} subscribers, {} MiB", peak / MIB);
     assert!(peak <= 256 * MIB, "{} MiB", peak / MIB);
 }
 
@@ -196,10 +195,5 @@ async fn stopped_reader_falls_behind_and_misses_nothing() {
     assert!(fell_behind > fell_behind_before, "the reader was too slow");
     assert!(caught_up > fell_behind);
     let (grown, unread) = (after - before, APPENDS * EVENTS * SIZE);
-    println!(
-        "{} MiB unread, {} MiB more memory",
-        unread / MIB,
-        grown / MIB
-    );
     assert!(grown < unread / 2, "{} MiB", grown / MIB);
 }
