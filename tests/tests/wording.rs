@@ -56,7 +56,7 @@ const MAX_FIRST_LINE: usize = 100;
 fn texts_use_plain_words() {
     let mut found = Vec::new();
     let mut files = Vec::new();
-    for extension in ["rs", "md", "proto", "sql", "toml"] {
+    for extension in ["rs", "md", "proto", "sql", "toml", "go"] {
         files.extend(files_with_extension(extension));
     }
     for file in files {

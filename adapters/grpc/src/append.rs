@@ -75,7 +75,7 @@ async fn run(mut client: EventStoreServiceClient<Connection>, mut queue: mpsc::R
         let (sender, requests) = mpsc::channel(MAX_QUEUED);
         match client.append_stream(ReceiverStream::new(requests)).await {
             Ok(answers) => {
-                let call = AppendCall {
+                let call = PendingAppends {
                     sender,
                     answers: answers.into_inner(),
                     pending: HashMap::new(),
@@ -90,14 +90,14 @@ async fn run(mut client: EventStoreServiceClient<Connection>, mut queue: mpsc::R
 }
 
 /// A stream of requests, and the appends whose answers have not arrived.
-struct AppendCall {
+struct PendingAppends {
     sender: mpsc::Sender<v1::AppendStreamRequest>,
     answers: Streaming<v1::AppendStreamResponse>,
     pending: HashMap<u64, oneshot::Sender<Answer>>,
     next_id: u64,
 }
 
-impl AppendCall {
+impl PendingAppends {
     /// Sends appends and receives answers until the stream fails or the store is dropped.
     async fn run(mut self, first: Request, queue: &mut mpsc::Receiver<Request>) {
         let mut unsent = Some(first);

@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use crate::attempts::Tries;
 use crate::error::ClientError;
-use crate::session::Session;
+use crate::session::ClientSession;
 
 /// An event to store.
 #[derive(Debug, Clone, PartialEq)]
@@ -93,7 +93,7 @@ impl EventData {
 #[derive(Debug, Clone)]
 #[must_use = "an append does nothing until it is awaited"]
 pub struct AppendCall {
-    session: Session,
+    session: ClientSession,
     request: v1::AppendRequest,
     key: Key,
     timeout: Option<Duration>,
@@ -108,7 +108,7 @@ enum Key {
 }
 
 impl AppendCall {
-    pub(crate) fn new(session: Session) -> Self {
+    pub(crate) fn new(session: ClientSession) -> Self {
         Self {
             timeout: session.options().timeout,
             session,

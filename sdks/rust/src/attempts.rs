@@ -1,4 +1,4 @@
-//! [`Attempts`]: the repetition of calls, the pauses between them, and the error that remains.
+//! [`CallAttempts`]: the repetition of calls, the pauses between them, and the error that remains.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::error::{ClientError, ErrorKind};
 
 /// The number of tries of a call, and the pauses between them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Attempts {
+pub struct CallAttempts {
     /// The maximum number of tries, at least 1; `None` means no limit.
     pub max: Option<u32>,
     /// The pause before the second try. Each further pause is twice as long.
@@ -20,7 +20,7 @@ pub struct Attempts {
     pub longest_pause: Duration,
 }
 
-impl Default for Attempts {
+impl Default for CallAttempts {
     /// Returns 8 tries with pauses from 100 ms to 2 s.
     fn default() -> Self {
         Self {
@@ -31,7 +31,7 @@ impl Default for Attempts {
     }
 }
 
-impl Attempts {
+impl CallAttempts {
     /// Returns the default pauses without a maximum number of tries.
     #[must_use]
     pub fn unlimited() -> Self {
@@ -53,7 +53,7 @@ impl Attempts {
 
 /// The tries of one call.
 pub struct Tries {
-    attempts: Attempts,
+    attempts: CallAttempts,
     deadline: Option<Instant>,
     kind: RequestKind,
     has_key: bool,
@@ -63,7 +63,7 @@ pub struct Tries {
 
 impl Tries {
     /// Starts a call that changes nothing.
-    pub fn read(attempts: &Attempts, timeout: Option<Duration>) -> Self {
+    pub fn read(attempts: &CallAttempts, timeout: Option<Duration>) -> Self {
         Self {
             attempts: attempts.clone(),
             deadline: timeout.map(|timeout| Instant::now() + timeout),
@@ -75,7 +75,7 @@ impl Tries {
     }
 
     /// Starts a call that changes the store, with or without an idempotency key.
-    pub fn write(attempts: &Attempts, timeout: Option<Duration>, has_key: bool) -> Self {
+    pub fn write(attempts: &CallAttempts, timeout: Option<Duration>, has_key: bool) -> Self {
         Self {
             kind: RequestKind::Write,
             has_key,

@@ -14,7 +14,7 @@ use crate::groups::GroupAdmin;
 use crate::list::ListStreamsCall;
 use crate::options::{ClientOptions, InvalidOptions};
 use crate::read::{ReadAllCall, ReadStreamCall};
-use crate::session::Session;
+use crate::session::ClientSession;
 use crate::subscribe::SubscribeCall;
 
 /// A client of an event store server. Clones share one connection.
@@ -22,7 +22,7 @@ use crate::subscribe::SubscribeCall;
 /// The connection is established by the first call, and again after a failure. Calls can be used by several tasks at the
 /// same time. To cancel a call, drop its future or stream.
 #[derive(Debug, Clone)]
-pub struct Client(Session);
+pub struct Client(ClientSession);
 
 /// The version, the backend, the features and the limits of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -179,6 +179,6 @@ impl ClientOptions {
     /// Returns [`InvalidOptions`] if the address, the token or a certificate is not valid.
     pub fn open(self) -> Result<Client, InvalidOptions> {
         let connection = self.connect()?;
-        Ok(Client(Session::new(connection, self)))
+        Ok(Client(ClientSession::new(connection, self)))
     }
 }

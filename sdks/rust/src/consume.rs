@@ -19,7 +19,7 @@ use tracing::{debug, warn};
 use crate::attempts::Tries;
 use crate::duration::duration;
 use crate::error::ClientError;
-use crate::session::Session;
+use crate::session::ClientSession;
 
 /// The session timeout of the server, if the caller sets none.
 const SESSION_TIMEOUT: Duration = Duration::from_secs(15);
@@ -30,13 +30,13 @@ const LEAVE_LIMIT: Duration = Duration::from_secs(5);
 /// A consumer that has not joined its group yet.
 #[derive(Debug, Clone)]
 pub struct ConsumeCall {
-    session: Session,
+    session: ClientSession,
     start: Start,
     session_timeout: Duration,
 }
 
 impl ConsumeCall {
-    pub(crate) fn new(session: Session, group: String) -> Self {
+    pub(crate) fn new(session: ClientSession, group: String) -> Self {
         let start = Start {
             group,
             credit: 10,

@@ -17,7 +17,7 @@ use tonic::{Response, Status};
 use crate::attempts::Tries;
 use crate::duration::duration;
 use crate::error::ClientError;
-use crate::session::Session;
+use crate::session::ClientSession;
 
 /// The settings of a consumer group. The server has a default for each one that is not set.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -119,10 +119,10 @@ impl GroupOptions {
 ///
 /// A change is not repeated if its outcome is unknown.
 #[derive(Debug, Clone)]
-pub struct GroupAdmin(Session);
+pub struct GroupAdmin(ClientSession);
 
 impl GroupAdmin {
-    pub(crate) fn new(session: Session) -> Self {
+    pub(crate) fn new(session: ClientSession) -> Self {
         Self(session)
     }
 
@@ -320,7 +320,7 @@ impl GroupAdmin {
     async fn change<Q, A, F>(
         &self,
         request: Q,
-        call: impl Fn(Session, Q) -> F,
+        call: impl Fn(ClientSession, Q) -> F,
     ) -> Result<A, ClientError>
     where
         Q: Clone,

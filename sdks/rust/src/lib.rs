@@ -14,7 +14,7 @@ mod session;
 mod subscribe;
 
 pub use append::{AppendCall, EventData};
-pub use attempts::Attempts;
+pub use attempts::CallAttempts;
 pub use client::{Client, ServerDescription, StreamDescription};
 pub use consume::{ConsumeCall, GroupConsumer, GroupDelivery, NackAction};
 pub use error::{ClientError, ErrorKind, FieldViolation, UnmetExpectation};

@@ -10,17 +10,17 @@ use futures_util::stream::BoxStream;
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _, stream};
 
 use crate::error::ClientError;
-use crate::session::Session;
+use crate::session::ClientSession;
 
 /// A list of streams that is not started yet.
 #[derive(Debug, Clone)]
 pub struct ListStreamsCall {
-    session: Session,
+    session: ClientSession,
     request: v1::ListStreamsRequest,
 }
 
 impl ListStreamsCall {
-    pub(crate) fn new(session: Session) -> Self {
+    pub(crate) fn new(session: ClientSession) -> Self {
         let request = v1::ListStreamsRequest::default();
         Self { session, request }
     }

@@ -11,7 +11,7 @@ use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint, Uri};
 use tonic::{Request, Status};
 
-use crate::attempts::Attempts;
+use crate::attempts::CallAttempts;
 
 const DEFAULT_PORT: u16 = 50051;
 
@@ -28,8 +28,8 @@ pub struct ClientOptions {
     tls: Option<ServerTls>,
     connect_timeout: Duration,
     pub(crate) timeout: Option<Duration>,
-    pub(crate) attempts: Attempts,
-    pub(crate) reconnect: Attempts,
+    pub(crate) attempts: CallAttempts,
+    pub(crate) reconnect: CallAttempts,
     pub(crate) silence: Duration,
 }
 
@@ -88,8 +88,8 @@ impl ClientOptions {
             tls: None,
             connect_timeout: Duration::from_secs(10),
             timeout: Some(Duration::from_secs(30)),
-            attempts: Attempts::default(),
-            reconnect: Attempts::unlimited(),
+            attempts: CallAttempts::default(),
+            reconnect: CallAttempts::unlimited(),
             silence: Duration::from_secs(15),
         }
     }
@@ -141,14 +141,14 @@ impl ClientOptions {
 
     /// Sets the number of tries of calls, and the pauses between them.
     #[must_use]
-    pub fn attempts(mut self, attempts: Attempts) -> Self {
+    pub fn attempts(mut self, attempts: CallAttempts) -> Self {
         self.attempts = attempts;
         self
     }
 
     /// Sets the number of tries of subscriptions and consumers to connect again; the default has no limit.
     #[must_use]
-    pub fn reconnect(mut self, attempts: Attempts) -> Self {
+    pub fn reconnect(mut self, attempts: CallAttempts) -> Self {
         self.reconnect = attempts;
         self
     }

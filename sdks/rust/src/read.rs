@@ -19,12 +19,12 @@ use tonic::{Response, Status, Streaming};
 
 use crate::attempts::Tries;
 use crate::error::ClientError;
-use crate::session::{Calls, Session};
+use crate::session::{Calls, ClientSession};
 
 /// A read of one stream that is not started yet.
 #[derive(Debug, Clone)]
 pub struct ReadStreamCall {
-    session: Session,
+    session: ClientSession,
     request: v1::ReadStreamRequest,
     timeout: Option<Duration>,
 }
@@ -32,7 +32,7 @@ pub struct ReadStreamCall {
 /// A read of the log that is not started yet.
 #[derive(Debug, Clone)]
 pub struct ReadAllCall {
-    session: Session,
+    session: ClientSession,
     request: v1::ReadAllRequest,
     timeout: Option<Duration>,
 }
@@ -90,7 +90,7 @@ macro_rules! read_options {
 }
 
 impl ReadStreamCall {
-    pub(crate) fn new(session: Session, stream: String) -> Self {
+    pub(crate) fn new(session: ClientSession, stream: String) -> Self {
         let request = v1::ReadStreamRequest {
             stream,
             direction: Direction::Forward.into(),
@@ -114,7 +114,7 @@ impl ReadStreamCall {
 }
 
 impl ReadAllCall {
-    pub(crate) fn new(session: Session) -> Self {
+    pub(crate) fn new(session: ClientSession) -> Self {
         let request = v1::ReadAllRequest {
             direction: Direction::Forward.into(),
             ..v1::ReadAllRequest::default()
@@ -149,21 +149,25 @@ impl ReadAllCall {
 ///
 /// After a lost connection, the read resumes after the last event. It ends at the head that the log had at its first answer.
 pub struct EventStream {
-    batches: BoxStream<'static, Result<Batch, ClientError>>,
+    batches: BoxStream<'static, Result<ReadChunk, ClientError>>,
     events: vec::IntoIter<RecordedEvent>,
     head: Position,
     more: bool,
 }
 
 /// The events of one message, and the end of the read as far as it is known.
-struct Batch {
+struct ReadChunk {
     events: Vec<RecordedEvent>,
     head: Position,
     more: bool,
 }
 
 impl EventStream {
-    fn new<R: ReadRequest>(session: Session, request: R, timeout: Option<Duration>) -> Self {
+    fn new<R: ResumableRead>(
+        session: ClientSession,
+        request: R,
+        timeout: Option<Duration>,
+    ) -> Self {
         let tries = Tries::read(&session.options().attempts, timeout);
         let reading = Reading {
             tries,
@@ -253,8 +257,8 @@ impl fmt::Debug for EventStream {
 }
 
 /// A read that receives messages, and connects again.
-struct Reading<R: ReadRequest> {
-    session: Session,
+struct Reading<R: ResumableRead> {
+    session: ClientSession,
     request: R,
     tries: Tries,
     messages: Option<Streaming<R::Answer>>,
@@ -264,9 +268,9 @@ struct Reading<R: ReadRequest> {
     has_ended: bool,
 }
 
-impl<R: ReadRequest> Reading<R> {
+impl<R: ResumableRead> Reading<R> {
     /// Returns the next batch; `None` at the end of the read.
-    async fn next_batch(&mut self) -> Result<Option<Batch>, ClientError> {
+    async fn next_batch(&mut self) -> Result<Option<ReadChunk>, ClientError> {
         while !self.has_ended {
             match self.receive().await {
                 Ok(Some(answer)) => return self.batch(answer).map(Some),
@@ -275,7 +279,7 @@ impl<R: ReadRequest> Reading<R> {
                     // Whether there are more events is not known.
                     self.has_ended = true;
                     let head = self.head.unwrap_or_default();
-                    return Ok(Some(Batch {
+                    return Ok(Some(ReadChunk {
                         events: Vec::new(),
                         head,
                         more: true,
@@ -302,7 +306,7 @@ impl<R: ReadRequest> Reading<R> {
     }
 
     /// Checks a message, and moves the request after its last event.
-    fn batch(&mut self, answer: R::Answer) -> Result<Batch, ClientError> {
+    fn batch(&mut self, answer: R::Answer) -> Result<ReadChunk, ClientError> {
         let (events, head, more) = R::parts(answer);
         let head = *self.head.get_or_insert(Position::new(head));
         let events = events.into_iter().map(event::from_message);
@@ -319,7 +323,7 @@ impl<R: ReadRequest> Reading<R> {
             *remaining = remaining.saturating_sub(events.len() as u64);
             self.request.set_limit(*remaining);
         }
-        Ok(Batch {
+        Ok(ReadChunk {
             events,
             head,
             more: more && !self.has_ended,
@@ -328,7 +332,7 @@ impl<R: ReadRequest> Reading<R> {
 }
 
 /// The request of a read, which changes as events arrive.
-trait ReadRequest: Clone + Send + 'static {
+trait ResumableRead: Clone + Send + 'static {
     type Answer: Send + 'static;
 
     fn open(
@@ -348,7 +352,7 @@ trait ReadRequest: Clone + Send + 'static {
     fn is_backward(&self) -> bool;
 }
 
-impl ReadRequest for v1::ReadStreamRequest {
+impl ResumableRead for v1::ReadStreamRequest {
     type Answer = v1::ReadStreamResponse;
 
     async fn open(self, mut calls: Calls) -> Result<Response<Streaming<Self::Answer>>, Status> {
@@ -376,7 +380,7 @@ impl ReadRequest for v1::ReadStreamRequest {
     }
 }
 
-impl ReadRequest for v1::ReadAllRequest {
+impl ResumableRead for v1::ReadAllRequest {
     type Answer = v1::ReadAllResponse;
 
     async fn open(self, mut calls: Calls) -> Result<Response<Streaming<Self::Answer>>, Status> {

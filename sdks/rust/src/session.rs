@@ -1,4 +1,4 @@
-//! [`Session`]: the connection of a client, and the repetition of its calls.
+//! [`ClientSession`]: the connection of a client, and the repetition of its calls.
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,13 +20,13 @@ pub type GroupCalls = ConsumerGroupServiceClient<Connection>;
 
 /// A connection with its settings. Clones share it.
 #[derive(Clone)]
-pub struct Session {
+pub struct ClientSession {
     calls: Calls,
     groups: GroupCalls,
     options: Arc<ClientOptions>,
 }
 
-impl Session {
+impl ClientSession {
     pub fn new(connection: Connection, options: ClientOptions) -> Self {
         let groups = ConsumerGroupServiceClient::new(connection.clone())
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
@@ -87,9 +87,9 @@ impl Session {
     }
 }
 
-impl fmt::Debug for Session {
+impl fmt::Debug for ClientSession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Session")
+        f.debug_struct("ClientSession")
             .field("options", &self.options)
             .finish_non_exhaustive()
     }

@@ -19,12 +19,12 @@ use tonic::{Status, Streaming};
 use crate::attempts::Tries;
 use crate::duration::duration;
 use crate::error::ClientError;
-use crate::session::Session;
+use crate::session::ClientSession;
 
 /// A subscription that is not started yet.
 #[derive(Debug, Clone)]
 pub struct SubscribeCall {
-    session: Session,
+    session: ClientSession,
     request: v1::SubscribeRequest,
 }
 
@@ -76,7 +76,7 @@ impl SubscriptionMessage {
 }
 
 impl SubscribeCall {
-    pub(crate) fn new(session: Session) -> Self {
+    pub(crate) fn new(session: ClientSession) -> Self {
         let request = v1::SubscribeRequest::default();
         Self { session, request }
     }
@@ -170,7 +170,7 @@ impl fmt::Debug for LogSubscription {
 
 /// A subscription that receives messages, and connects again.
 struct Receiver {
-    session: Session,
+    session: ClientSession,
     request: v1::SubscribeRequest,
     tries: Tries,
     silence: Duration,

@@ -9,7 +9,7 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
 use factum_store_client::{
-    Attempts, ClientOptions, ErrorKind, EventData, ExpectedVersion, InvalidOptions, Position,
+    CallAttempts, ClientOptions, ErrorKind, EventData, ExpectedVersion, InvalidOptions, Position,
     ServerTls,
 };
 use factum_store_protocol::v1;
@@ -20,7 +20,7 @@ use tonic::service::Routes;
 use tonic::transport::{Identity, Server, ServerTlsConfig};
 
 fn options(address: impl std::fmt::Display) -> ClientOptions {
-    let attempts = Attempts {
+    let attempts = CallAttempts {
         max: Some(3),
         first_pause: Duration::from_millis(1),
         longest_pause: Duration::from_millis(5),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use factum_store_client::{
-    AppendCall, Attempts, Client, ClientError, ClientOptions, EventData, ExpectedVersion,
+    AppendCall, CallAttempts, Client, ClientError, ClientOptions, EventData, ExpectedVersion,
     GroupAdmin, GroupOptions, Metadata, NackAction, PartitionKey, Position, Query, QueryItem, Tag,
     Version,
 };
@@ -61,7 +61,7 @@ pub async fn run(vector: &Value, server: &ScriptedServer) -> Value {
 }
 
 fn options(settings: &Value, call: &Value, server: &ScriptedServer) -> ClientOptions {
-    let attempts = Attempts {
+    let attempts = CallAttempts {
         max: Some(3),
         first_pause: Duration::from_millis(1),
         longest_pause: Duration::from_millis(5),
