@@ -18,7 +18,7 @@ const MAX_CALLS: u32 = 1_000;
 const GROUP_LEASE: Duration = Duration::from_secs(6);
 
 /// The document that shows whether the store accepts writes.
-const WRITE_CHECK: &str = "event-store/write-check";
+const WRITE_CHECK: &str = "$event-store/write-check";
 
 /// The store that a server serves, and the limits of its clients.
 #[derive(Clone)]

@@ -19,7 +19,7 @@ use tonic::Status;
 
 use super::credentials::HeaderCredentials;
 use super::password;
-use super::policy::{Policy, Proof};
+use super::policy::{ClientCertificate, Policy, Proof};
 use super::principal::Principal;
 use super::refusals::{RefusalReason, record_unauthenticated};
 use super::throttle::Throttle;
@@ -38,8 +38,8 @@ const MAX_VERIFICATIONS: usize = 2;
 pub struct ClientOrigin {
     /// The address of the client.
     pub address: Option<IpAddr>,
-    /// The common name of its verified certificate.
-    pub common_name: Option<String>,
+    /// Its verified certificate.
+    pub certificate: Option<ClientCertificate>,
 }
 
 /// The keyed hash of a user and a password.
@@ -129,12 +129,13 @@ impl Authenticator {
     }
 
     fn certificate(&self, peer: &ClientOrigin) -> Result<Principal, Status> {
-        let Some(name) = &peer.common_name else {
+        let Some(certificate) = &peer.certificate else {
             let reason = "the request has no credentials; send the header `authorization` with `Basic` or `Bearer`";
             return Err(unauthenticated(RefusalReason::Missing, peer, None, reason));
         };
+        let name = &certificate.common_name;
         let user = self.policy().certificates.get(name).cloned();
-        let proof = Proof::Certificate(name.clone());
+        let proof = Proof::Certificate(certificate.clone());
         let caller = user.and_then(|user| self.caller(user, proof));
         caller.ok_or_else(|| invalid(peer, Some(name)))
     }

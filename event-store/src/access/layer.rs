@@ -17,6 +17,7 @@ use tower::{Layer, Service};
 
 use super::authenticator::{Authenticator, ClientOrigin};
 use super::permission::Permission;
+use super::policy::ClientCertificate;
 use super::principal::Principal;
 use super::rpcs::{Need, need_of};
 
@@ -120,7 +121,9 @@ fn peer(request: &Parts) -> ClientOrigin {
     let connection = request.extensions.get::<ConnectionInfo>();
     ClientOrigin {
         address: connection.map(|connection| connection.peer().ip()),
-        common_name: None,
+        certificate: connection
+            .and_then(ConnectionInfo::certificate)
+            .and_then(ClientCertificate::new),
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use factum::Timestamp;
+use factum_server::tls::PeerCertificate;
 
 use super::grants::Grants;
 
@@ -52,8 +53,28 @@ pub enum Proof {
     Password(String),
     /// The token with this hash.
     Token(TokenHash),
-    /// A certificate with this common name.
-    Certificate(String),
+    /// A certificate.
+    Certificate(ClientCertificate),
+}
+
+/// A verified certificate of a client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientCertificate {
+    /// The common name of the subject.
+    pub common_name: String,
+    /// The end of the validity.
+    pub until: Timestamp,
+}
+
+impl ClientCertificate {
+    /// Returns the facts of a certificate; `None` if its subject has no common name.
+    #[must_use]
+    pub fn new(certificate: &PeerCertificate) -> Option<Self> {
+        Some(Self {
+            common_name: certificate.common_name()?.to_owned(),
+            until: Timestamp::from_micros(certificate.not_after().saturating_mul(1_000_000)),
+        })
+    }
 }
 
 /// The permissions of a caller, and the time until which its credentials are valid.
@@ -78,10 +99,10 @@ impl Policy {
                 let token = self.tokens.get(hash).filter(|token| token.user == user)?;
                 earliest(known.expires, token.expires)
             }
-            Proof::Certificate(name) => {
-                let owner = self.certificates.get(name);
+            Proof::Certificate(certificate) => {
+                let owner = self.certificates.get(&certificate.common_name);
                 owner.filter(|owner| *owner == user)?;
-                known.expires
+                earliest(known.expires, Some(certificate.until))
             }
         };
         let is_valid = !known.is_disabled && expires.is_none_or(|expires| now < expires);

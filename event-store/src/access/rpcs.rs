@@ -16,14 +16,43 @@ pub enum Need {
     ReadVisible,
     /// `append` for each stream that receives events.
     Append,
+    /// `append` for each stream of the result; for others, the key belongs to other content.
+    AppendResult,
+    /// `read` and `append` for the stream that the request names.
+    ReadAndAppend,
     /// `documents` for each key of the request.
     Documents,
     /// `groups` for the consumer group of the request.
     Groups,
     /// `groups` for the consumer group of the request, and `read` for all its events.
     GroupEvents,
+    /// `groups`; the answer has only the consumer groups for which the user has it.
+    GroupsVisible,
     /// `admin`.
     Admin,
+}
+
+impl Need {
+    /// Describes the need in the documentation.
+    #[must_use]
+    pub fn describe(self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing, not even credentials",
+            Self::User => "any user",
+            Self::ReadStream => "`read` for the stream",
+            Self::ReadVisible => "`read`; the answer has only what the user may read",
+            Self::Append => "`append` for each stream that receives events",
+            Self::AppendResult => "`append` for each stream of the result",
+            Self::ReadAndAppend => "`read` and `append` for the stream",
+            Self::Documents => "`documents` for each key",
+            Self::Groups => "`groups` for the group",
+            Self::GroupEvents => "`groups` for the group, and `read` for all its events",
+            Self::GroupsVisible => {
+                "any user; the answer has only groups for which the user has `groups`"
+            }
+            Self::Admin => "`admin`",
+        }
+    }
 }
 
 /// An RPC and its need.
@@ -48,7 +77,7 @@ pub const RPCS: &[Rpc] = &[
     ),
     rpc(
         "/factum.store.v1.EventStoreService/FindAppend",
-        Need::Append,
+        Need::AppendResult,
     ),
     rpc("/factum.store.v1.EventStoreService/Import", Need::Admin),
     rpc(
@@ -113,7 +142,7 @@ pub const RPCS: &[Rpc] = &[
     ),
     rpc(
         "/factum.store.v1.ConsumerGroupService/ListGroups",
-        Need::Groups,
+        Need::GroupsVisible,
     ),
     rpc(
         "/factum.store.v1.ConsumerGroupService/ResetGroup",
@@ -149,10 +178,13 @@ pub const RPCS: &[Rpc] = &[
         "/event_store.client.streams.Streams/BatchAppend",
         Need::Append,
     ),
-    rpc("/event_store.client.streams.Streams/Delete", Need::Append),
+    rpc(
+        "/event_store.client.streams.Streams/Delete",
+        Need::ReadAndAppend,
+    ),
     rpc(
         "/event_store.client.streams.Streams/Tombstone",
-        Need::Append,
+        Need::ReadAndAppend,
     ),
     rpc(
         "/event_store.client.streams.Streams/Read",
@@ -188,7 +220,7 @@ pub const RPCS: &[Rpc] = &[
     ),
     rpc(
         "/event_store.client.persistent_subscriptions.PersistentSubscriptions/List",
-        Need::Groups,
+        Need::GroupsVisible,
     ),
     rpc(
         "/event_store.client.persistent_subscriptions.PersistentSubscriptions/ReplayParked",
@@ -210,9 +242,12 @@ pub const RPCS: &[Rpc] = &[
     ),
     rpc("/grpc.health.v1.Health/Check", Need::Nothing),
     rpc("/grpc.health.v1.Health/Watch", Need::Nothing),
-    rpc("/grpc.health.v1.Health/List", Need::Nothing),
     rpc(
         "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+        Need::User,
+    ),
+    rpc(
+        "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
         Need::User,
     ),
 ];

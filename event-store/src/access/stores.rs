@@ -11,8 +11,7 @@ use super::authenticator::Authenticator;
 use super::guard::GuardedStore;
 use super::layer::AccessLayer;
 use super::principal::Principal;
-use super::reload::follow;
-use super::users_file::UsersFileError;
+use super::reload::{AccessError, follow};
 
 /// The store of the server, from which each request gets its own view.
 ///
@@ -23,17 +22,6 @@ pub struct Stores {
     store: Arc<dyn Store>,
     /// `None` if the server has no access control.
     authenticator: Option<Arc<Authenticator>>,
-}
-
-/// The users of a server cannot be loaded.
-#[derive(Debug, thiserror::Error)]
-pub enum AccessError {
-    /// The file cannot be used.
-    #[error(transparent)]
-    File(#[from] UsersFileError),
-    /// The system has no random numbers.
-    #[error("the system provides no random numbers")]
-    Random(#[source] getrandom::Error),
 }
 
 impl Stores {

@@ -48,14 +48,14 @@ struct AttemptKey {
 
 /// An attempt that counts until it succeeds.
 #[derive(Debug)]
-pub struct Attempt([(AttemptKey, Allowance); 2]);
+pub struct LoginAttempt([(AttemptKey, Allowance); 2]);
 
 impl Throttle {
     /// Counts an attempt.
     ///
     /// # Errors
     /// Returns the time after which the next attempt is allowed.
-    pub fn begin(&self, address: Option<IpAddr>, user: &str) -> Result<Attempt, Duration> {
+    pub fn begin(&self, address: Option<IpAddr>, user: &str) -> Result<LoginAttempt, Duration> {
         let address = address.map(network);
         let user = Some(user.to_owned());
         let parts = [
@@ -90,11 +90,11 @@ impl Throttle {
             let full = full_at.entry(key.clone()).or_insert(now);
             *full = (*full).max(now) + allowance.interval;
         }
-        Ok(Attempt(parts))
+        Ok(LoginAttempt(parts))
     }
 
     /// Regains an attempt that succeeded.
-    pub fn succeeded(&self, attempt: Attempt) {
+    pub fn succeeded(&self, attempt: LoginAttempt) {
         let mut full_at = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
         for (key, allowance) in attempt.0 {
             if let Some(full) = full_at.get_mut(&key) {

@@ -2,12 +2,19 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "../support/authority.rs"]
+#[allow(dead_code, reason = "shared by several tests")]
+mod authority;
 #[path = "../support/server.rs"]
 #[allow(dead_code, reason = "shared by several tests")]
 mod process;
 
+mod certificates;
 mod commands;
 mod credentials;
+mod dynamic_client;
+mod matrix;
 mod reload;
+mod requests;
 mod server;
 mod streams;

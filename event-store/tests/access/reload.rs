@@ -176,7 +176,7 @@ async fn refusals_are_logged_at_a_limited_rate() {
     for part in ["shop", "append", "order-1"] {
         assert!(line.contains(part), "{line}");
     }
-    // Each line has the number of those that were omitted.
+    // Each line has the number of omitted lines before it.
     let mut anonymous = server.events(Authorization::none());
     let (mut lines, mut refusals) = (1, 1);
     let deadline = Instant::now() + LIMIT;

@@ -117,9 +117,14 @@ pub struct Server {
 impl Server {
     /// Starts on memory with this file of users.
     pub fn start(users: &str) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        Self::start_in(tempfile::tempdir().unwrap(), users, &[])
+    }
+
+    /// Starts on memory with this file of users and with environment variables.
+    pub fn start_in(dir: TempDir, users: &str, settings: &[(&str, &str)]) -> Self {
         std::fs::write(dir.path().join("users.toml"), users).unwrap();
-        let mut child = command(dir.path(), &[("RUST_LOG", "warn")])
+        let settings = [&[("RUST_LOG", "warn")], settings].concat();
+        let mut child = command(dir.path(), &settings)
             .args(["--store", "memory", "--users", "users.toml"])
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -31,25 +31,25 @@ impl Authority {
 
     /// Issues a certificate for a server on this machine.
     pub fn server(&self) -> Issued {
-        self.issue(server_params())
+        self.issue(&server_params())
     }
 
     /// Issues a certificate for a server on this machine that has expired.
     pub fn expired_server(&self) -> Issued {
-        self.issue(expired(server_params()))
+        self.issue(&expired(server_params()))
     }
 
     /// Issues a certificate for a client with the common name `name`.
     pub fn client(&self, name: &str) -> Issued {
-        self.issue(client_params(name))
+        self.issue(&client_params(name))
     }
 
     /// Issues a certificate for a client that has expired.
     pub fn expired_client(&self, name: &str) -> Issued {
-        self.issue(expired(client_params(name)))
+        self.issue(&expired(client_params(name)))
     }
 
-    fn issue(&self, params: CertificateParams) -> Issued {
+    fn issue(&self, params: &CertificateParams) -> Issued {
         let key = KeyPair::generate().unwrap();
         Issued {
             certificate: params.signed_by(&key, &self.issuer).unwrap().pem(),
