@@ -141,6 +141,15 @@ impl EventStoreService for Native {
         Ok(Response::new(listed))
     }
 
+    async fn list_event_types(
+        &self,
+        request: Request<v1::ListEventTypesRequest>,
+    ) -> Result<Response<v1::ListEventTypesResponse>, Status> {
+        let store = self.stores.for_request(&request)?;
+        let listed = read::event_types(&*store, request.into_inner()).await?;
+        Ok(Response::new(listed))
+    }
+
     async fn describe_stream(
         &self,
         request: Request<v1::DescribeStreamRequest>,

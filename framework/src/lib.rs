@@ -186,6 +186,7 @@ pub mod store {
         BoxError, Denied, Outage, StoreError, error_chain, panic_message,
     };
     pub use factum_core::event_id::new_event_id;
+    pub use factum_core::event_type_list::{EventTypeList, EventTypeSummary, MAX_EVENT_TYPE_LIST};
     pub use factum_core::field::InvalidField;
     pub use factum_core::json::MAX_JSON_DEPTH;
     pub use factum_core::metadata::{MAX_METADATA, MAX_METADATA_NAME, MAX_REASON, Metadata};
@@ -195,7 +196,7 @@ pub mod store {
     pub use factum_core::read::*;
     pub use factum_core::record::*;
     pub use factum_core::snapshot::{MAX_SNAPSHOT, Snapshot, SnapshotStore};
-    pub use factum_core::store::{EventStore, Store};
+    pub use factum_core::store::{EventStore, Store, scan_event_types};
     pub use factum_core::stream_id::{InvalidStreamId, StreamId};
     pub use factum_core::stream_list::{MAX_STREAM_LIST, StreamList, StreamSummary};
     pub use factum_core::tag::{InvalidTag, Tag};

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use factum_core::append::{Append, AppendError, Appended, IdempotencyKey, InvalidAppend};
 use factum_core::error::StoreError;
+use factum_core::event_type_list::{EventTypeList, EventTypeSummary};
 use factum_core::position::Position;
 use factum_core::projection_scope::check_outside_projection;
 use factum_core::read::{Page, Read};
@@ -74,6 +75,21 @@ impl EventStore for GrpcStore {
         let streams = answer.into_inner().streams.into_iter().map(read::summary);
         let streams: Result<_, _> = streams.collect();
         streams.map_err(|invalid| StoreError::Corrupt(invalid.to_string()))
+    }
+
+    async fn list_event_types(
+        &self,
+        list: EventTypeList,
+    ) -> Result<Vec<EventTypeSummary>, StoreError> {
+        let request = read::event_types_message(&list);
+        let answer = self.events.clone().list_event_types(request).await;
+        let answer = answer.map_err(|status| store_error(status, RequestKind::Read))?;
+        let types = answer.into_inner().event_types.into_iter();
+        let types = types.map(|summary| EventTypeSummary {
+            name: summary.event_type,
+            position: Position::new(summary.position),
+        });
+        Ok(types.collect())
     }
 
     async fn import(

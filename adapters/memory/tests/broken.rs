@@ -58,6 +58,7 @@ finds! {
     append: mixed_append_keeps_the_order_of_its_events, GroupsEventsByStream;
     append: concurrent_mixed_appends_keep_their_order, GroupsEventsByStream;
     streams: stream_list_pages_in_order_of_ids, ListsIgnoreCategories;
+    streams: event_type_list_is_complete_and_current, EventTypeListsAreCached;
     streams: streams_and_tags_may_have_any_name, CategoriesNeedDash;
     streams: import_keeps_original_times, ImportsIgnoreTimes;
     streams: import_keeps_the_order_of_mixed_events, GroupsEventsByStream;

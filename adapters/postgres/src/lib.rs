@@ -40,6 +40,7 @@ mod error;
 mod event_columns;
 mod event_id;
 mod event_row;
+mod event_type_list;
 mod idempotency_key;
 mod import;
 mod independent_batches;

@@ -10,6 +10,7 @@ use factum_core::document::{
     Document, DocumentChanges, DocumentError, DocumentStore, Revision, Scan, check_keys,
 };
 use factum_core::error::StoreError;
+use factum_core::event_type_list::{EventTypeIndex, EventTypeList, EventTypeSummary};
 use factum_core::metrics::StoreMetrics;
 use factum_core::position::Position;
 use factum_core::projection_scope::check_outside_projection;
@@ -76,6 +77,7 @@ struct Shared {
     /// The names of the inline projections.
     inline_names: Vec<String>,
     metrics: StoreMetrics,
+    event_types: EventTypeIndex,
 }
 
 /// The open connections that a store starts with.
@@ -128,6 +130,7 @@ impl PostgresStore {
             head,
             inline_names,
             metrics,
+            event_types: EventTypeIndex::new(),
         })))
     }
 
@@ -243,6 +246,13 @@ impl EventStore for PostgresStore {
 
     async fn list_streams(&self, list: StreamList) -> Result<Vec<StreamSummary>, StoreError> {
         crate::stream_list::list(&self.0.pool, &list).await
+    }
+
+    async fn list_event_types(
+        &self,
+        list: EventTypeList,
+    ) -> Result<Vec<EventTypeSummary>, StoreError> {
+        crate::event_type_list::list(&self.0.pool, &self.0.event_types, &list).await
     }
 
     async fn find(&self, key: &IdempotencyKey) -> Result<Option<Appended>, AppendError> {

@@ -35,6 +35,7 @@ mod database_file;
 mod document;
 mod error;
 mod event_id;
+mod event_type_list;
 mod event_types;
 mod file_guard;
 mod file_path;

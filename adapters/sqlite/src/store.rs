@@ -11,6 +11,7 @@ use factum_core::document::{
     Document, DocumentChanges, DocumentError, DocumentStore, Revision, Scan, check_keys,
 };
 use factum_core::error::StoreError;
+use factum_core::event_type_list::{EventTypeIndex, EventTypeList, EventTypeSummary};
 use factum_core::metrics::StoreMetrics;
 use factum_core::position::Position;
 use factum_core::projection_scope::check_outside_projection;
@@ -63,6 +64,7 @@ struct Shared {
     /// The names of the inline projections.
     inline_names: Vec<String>,
     metrics: StoreMetrics,
+    event_types: Arc<EventTypeIndex>,
     poller: Mutex<Option<HeadPoller>>,
     file: DatabaseFile,
     /// `None` if the store only reads, is temporary or is closed, or if the file system has no locks.
@@ -143,6 +145,7 @@ impl SqliteStore {
             head,
             inline_names,
             metrics,
+            event_types: Arc::default(),
             poller: Mutex::new(Some(poller)),
             file: parts.file,
             liveness_lock: std::sync::Mutex::new(parts.liveness_lock),
@@ -276,6 +279,15 @@ impl EventStore for SqliteStore {
 
     async fn list_streams(&self, list: StreamList) -> Result<Vec<StreamSummary>, StoreError> {
         let list = move |db: &_| crate::stream_list::list(db, &list);
+        Ok(self.0.read_pool.run(ReadCost::Long, list).await?)
+    }
+
+    async fn list_event_types(
+        &self,
+        list: EventTypeList,
+    ) -> Result<Vec<EventTypeSummary>, StoreError> {
+        let index = self.0.event_types.clone();
+        let list = move |db: &_| crate::event_type_list::list(db, &index, &list);
         Ok(self.0.read_pool.run(ReadCost::Long, list).await?)
     }
 

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use factum::store::{
     Append, AppendError, Appended, Document, DocumentChange, DocumentChanges, DocumentError,
-    DocumentStore, EventStore, IdempotencyKey, Page, Position, Query, Read, Revision, Scan, Scope,
-    Snapshot, SnapshotStore, Store, StoreError, StreamId, StreamList, StreamSummary, Timestamp,
-    async_trait,
+    DocumentStore, EventStore, EventTypeList, EventTypeSummary, IdempotencyKey, Page, Position,
+    Query, Read, Revision, Scan, Scope, Snapshot, SnapshotStore, Store, StoreError, StreamId,
+    StreamList, StreamSummary, Timestamp, async_trait, scan_event_types,
 };
 use tokio::sync::watch;
 
@@ -127,6 +127,21 @@ impl EventStore for GuardedStore {
         match prefixes.flatten() {
             None => self.store.list_streams(list).await,
             Some(prefixes) => list_visible(&*self.store, list, &prefixes).await,
+        }
+    }
+
+    async fn list_event_types(
+        &self,
+        list: EventTypeList,
+    ) -> Result<Vec<EventTypeSummary>, StoreError> {
+        let reads_everything = self.caller.ask(|grants| {
+            grants.visible(Query::all())?;
+            Ok(grants.read().is_everything())
+        })?;
+        match reads_everything.unwrap_or(true) {
+            true => self.store.list_event_types(list).await,
+            // Only the events that the caller may read.
+            false => scan_event_types(self, &list).await,
         }
     }
 

@@ -99,6 +99,10 @@ pub const RPCS: &[Rpc] = &[
         Need::ReadVisible,
     ),
     rpc(
+        "/factum.store.v1.EventStoreService/ListEventTypes",
+        Need::ReadVisible,
+    ),
+    rpc(
         "/factum.store.v1.EventStoreService/DescribeStream",
         Need::ReadStream,
     ),

@@ -90,6 +90,26 @@ pub async fn list(
     })
 }
 
+pub async fn event_types(
+    store: &dyn Store,
+    request: v1::ListEventTypesRequest,
+) -> Result<v1::ListEventTypesResponse, Status> {
+    let list = messages::event_types(request);
+    let limit = list.limit;
+    let types = store.list_event_types(list).await;
+    let types = types.map_err(|error| store_status(&error))?;
+    let last = types.last().filter(|_| types.len() == limit);
+    let next_page_token = last.map(|last| last.name.clone()).unwrap_or_default();
+    let types = types.into_iter().map(|summary| v1::EventTypeSummary {
+        event_type: summary.name,
+        position: summary.position.get(),
+    });
+    Ok(v1::ListEventTypesResponse {
+        event_types: types.collect(),
+        next_page_token,
+    })
+}
+
 pub async fn describe(
     store: &dyn Store,
     request: v1::DescribeStreamRequest,

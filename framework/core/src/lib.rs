@@ -26,6 +26,7 @@ pub mod document;
 pub mod error;
 #[doc(hidden)]
 pub mod event_id;
+pub mod event_type_list;
 pub mod field;
 pub mod json;
 pub mod metadata;

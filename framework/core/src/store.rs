@@ -6,6 +6,7 @@ use tokio::sync::watch;
 use crate::append::{Append, AppendError, Appended, IdempotencyKey};
 use crate::document::DocumentStore;
 use crate::error::StoreError;
+use crate::event_type_list::{EventTypeIndex, EventTypeList, EventTypeSummary};
 use crate::position::Position;
 use crate::query::Query;
 use crate::read::{Page, Read};
@@ -112,6 +113,19 @@ pub trait EventStore: Send + Sync + 'static {
         }
     }
 
+    /// Lists event types with the positions of their last events, in the byte order of their names.
+    ///
+    /// By default, the whole log is read.
+    ///
+    /// # Errors
+    /// Returns [`StoreError`] if the backend fails or contains corrupt data.
+    async fn list_event_types(
+        &self,
+        list: EventTypeList,
+    ) -> Result<Vec<EventTypeSummary>, StoreError> {
+        scan_event_types(self, &list).await
+    }
+
     /// Stores events like [`append`](Self::append), with the time at which another store recorded them.
     ///
     /// The time of an event is never earlier than that of the previous event, and never in the future: another time is
@@ -127,6 +141,27 @@ pub trait EventStore: Send + Sync + 'static {
         let _ = (append, recorded_at);
         let operation = "import";
         Err(StoreError::Unsupported { operation }.into())
+    }
+}
+
+/// Returns the event types that `list` selects, by a read of the whole log.
+///
+/// # Errors
+/// Returns the errors of [`EventStore::read`].
+pub async fn scan_event_types<S: EventStore + ?Sized>(
+    store: &S,
+    list: &EventTypeList,
+) -> Result<Vec<EventTypeSummary>, StoreError> {
+    let (mut read, index) = (Read::all(Query::all()), EventTypeIndex::new());
+    loop {
+        let page = store.read(read.clone()).await?;
+        read = read.after(page.through());
+        let types = page.events.iter();
+        let types = types.map(|event| (event.name.to_string(), event.position));
+        index.add(types, page.through());
+        if !page.more {
+            return Ok(index.page(list));
+        }
     }
 }
 

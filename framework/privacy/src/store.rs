@@ -10,6 +10,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use factum_core::append::{Append, AppendError, Appended, IdempotencyKey};
 use factum_core::error::StoreError;
+use factum_core::event_type_list::{EventTypeList, EventTypeSummary};
 use factum_core::position::Position;
 use factum_core::read::{Page, Read};
 use factum_core::snapshot::{Snapshot, SnapshotStore};
@@ -180,6 +181,13 @@ impl<S: Store> EventStore for PersonalDataStore<S> {
 
     async fn list_streams(&self, list: StreamList) -> Result<Vec<StreamSummary>, StoreError> {
         self.store.list_streams(list).await
+    }
+
+    async fn list_event_types(
+        &self,
+        list: EventTypeList,
+    ) -> Result<Vec<EventTypeSummary>, StoreError> {
+        self.store.list_event_types(list).await
     }
 
     fn watch(&self) -> watch::Receiver<Position> {

@@ -104,6 +104,7 @@ macro_rules! __conformance_cases {
             append: mixed_append_keeps_the_order_of_its_events;
             append: concurrent_mixed_appends_keep_their_order;
             streams: stream_list_pages_in_order_of_ids;
+            streams: event_type_list_is_complete_and_current;
             streams: streams_and_tags_may_have_any_name;
             streams: import_keeps_original_times;
             streams: import_keeps_the_order_of_mixed_events;

@@ -12,6 +12,7 @@ use tokio::time::sleep;
 
 use super::faults::{Faults, InjectedFault};
 use factum_core::append::{Append, AppendError, Appended, ExpectedVersion, IdempotencyKey};
+use factum_core::event_type_list::{EventTypeList, EventTypeSummary};
 use factum_core::position::{Position, Version};
 use factum_core::read::{Page, Read};
 use factum_core::snapshot::{Snapshot, SnapshotStore};
@@ -291,6 +292,14 @@ impl<S: Store> EventStore for Faulty<S> {
     async fn list_streams(&self, list: StreamList) -> Result<Vec<StreamSummary>, StoreError> {
         let streams = self.0.store.list_streams(list);
         self.call(StoreCall::Read, streams).await
+    }
+
+    async fn list_event_types(
+        &self,
+        list: EventTypeList,
+    ) -> Result<Vec<EventTypeSummary>, StoreError> {
+        let types = self.0.store.list_event_types(list);
+        self.call(StoreCall::Read, types).await
     }
 
     /// Watches the head of the inner store, with the wake-up faults.

@@ -521,6 +521,31 @@ pub struct StreamSummary {
     pub position: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListEventTypesRequest {
+    /// The maximum number of event types, 1 to 1,000; 0 means 1,000.
+    #[prost(uint32, tag = "1")]
+    pub page_size: u32,
+    /// The event type after which the page begins.
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListEventTypesResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub event_types: ::prost::alloc::vec::Vec<EventTypeSummary>,
+    /// The token of the next page; empty if there is none.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EventTypeSummary {
+    #[prost(string, tag = "1")]
+    pub event_type: ::prost::alloc::string::String,
+    /// The position of the last event.
+    #[prost(uint64, tag = "2")]
+    pub position: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DescribeStreamRequest {
     #[prost(string, tag = "1")]
     pub stream: ::prost::alloc::string::String,
@@ -1144,6 +1169,36 @@ pub mod event_store_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Lists event types in the byte order of their names.
+        pub async fn list_event_types(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListEventTypesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListEventTypesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/factum.store.v1.EventStoreService/ListEventTypes",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "factum.store.v1.EventStoreService",
+                        "ListEventTypes",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
         /// Returns the version of a stream, and its last event's position and time.
         pub async fn describe_stream(
             &mut self,
@@ -1307,6 +1362,14 @@ pub mod event_store_service_server {
             request: tonic::Request<super::ListStreamsRequest>,
         ) -> std::result::Result<
             tonic::Response<super::ListStreamsResponse>,
+            tonic::Status,
+        >;
+        /// Lists event types in the byte order of their names.
+        async fn list_event_types(
+            &self,
+            request: tonic::Request<super::ListEventTypesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListEventTypesResponse>,
             tonic::Status,
         >;
         /// Returns the version of a stream, and its last event's position and time.
@@ -1847,6 +1910,52 @@ pub mod event_store_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ListStreamsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/factum.store.v1.EventStoreService/ListEventTypes" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListEventTypesSvc<T: EventStoreService>(pub Arc<T>);
+                    impl<
+                        T: EventStoreService,
+                    > tonic::server::UnaryService<super::ListEventTypesRequest>
+                    for ListEventTypesSvc<T> {
+                        type Response = super::ListEventTypesResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListEventTypesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as EventStoreService>::list_event_types(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListEventTypesSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

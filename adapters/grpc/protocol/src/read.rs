@@ -1,5 +1,6 @@
 //! Reads, and lists of streams.
 
+use factum_core::event_type_list::EventTypeList;
 use factum_core::position::{Position, Version};
 use factum_core::query::Query;
 use factum_core::read::{Direction, Read, Scope};
@@ -128,6 +129,28 @@ pub fn list(message: v1::ListStreamsRequest) -> Result<StreamList, InvalidMessag
         list = list.after(stream("page_token", message.page_token)?);
     }
     Ok(list)
+}
+
+/// Converts a request for a page of event types into a message.
+#[must_use]
+pub fn event_types_message(list: &EventTypeList) -> v1::ListEventTypesRequest {
+    v1::ListEventTypesRequest {
+        page_size: list.limit as u32,
+        page_token: list.after.clone().unwrap_or_default(),
+    }
+}
+
+/// Converts a message into a request for a page of event types.
+#[must_use]
+pub fn event_types(message: v1::ListEventTypesRequest) -> EventTypeList {
+    let mut list = EventTypeList::all();
+    if message.page_size > 0 {
+        list = list.limit(message.page_size as usize);
+    }
+    if !message.page_token.is_empty() {
+        list = list.after(message.page_token);
+    }
+    list
 }
 
 /// Converts a stream of a list into a message.

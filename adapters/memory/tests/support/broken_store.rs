@@ -16,7 +16,7 @@ use factum::store::{
     IdempotencyKey, InvalidAppend, InvalidField, NewEvent, Page, Query, QueryItem, Read, Scope,
     Snapshot, SnapshotStore, StoreError,
 };
-use factum::store::{StreamList, StreamSummary, Timestamp};
+use factum::store::{EventTypeList, EventTypeSummary, StreamList, StreamSummary, Timestamp};
 use factum::store::{async_trait, new_event_id};
 use factum::{Position, StreamId};
 use factum_memory::MemoryStore;
@@ -40,6 +40,7 @@ pub enum Fault {
     ConditionsIgnoreTags,
     CursorsWrap,
     DropsUndecodableRows,
+    EventTypeListsAreCached,
     GroupsEventsByStream,
     IgnoresConditions,
     IgnoresDeletes,
@@ -117,6 +118,8 @@ struct Handle {
     /// The highest position that this handle has stored or read.
     known: AtomicU64,
     own: watch::Sender<Position>,
+    /// The first list of event types.
+    event_types: Mutex<Option<Vec<EventTypeSummary>>>,
 }
 
 impl Drop for Handle {
@@ -147,6 +150,7 @@ impl<const FAULT: usize> Backend for Place<FAULT> {
             shared: self.0.clone(),
             known: AtomicU64::new(0),
             own: watch::Sender::new(Position::ZERO),
+            event_types: Mutex::default(),
         }))
     }
 }
@@ -422,6 +426,18 @@ impl<const FAULT: usize> EventStore for Broken<FAULT> {
         let mut streams = self.correct().list_streams(list).await?;
         streams.retain(|found| !needs_dash || found.stream.as_str().contains('-'));
         Ok(streams)
+    }
+
+    async fn list_event_types(
+        &self,
+        list: EventTypeList,
+    ) -> Result<Vec<EventTypeSummary>, StoreError> {
+        let types = self.correct().list_event_types(list).await?;
+        if !Self::is(Fault::EventTypeListsAreCached) || types.is_empty() {
+            return Ok(types);
+        }
+        let mut first = self.0.event_types.lock().expect("no test panics here");
+        Ok(first.get_or_insert(types).clone())
     }
 
     fn watch(&self) -> watch::Receiver<Position> {

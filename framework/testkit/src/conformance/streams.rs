@@ -7,6 +7,7 @@ use super::harness::{
 };
 use factum_core::append::{Append, AppendError, Appended, ExpectedVersion};
 use factum_core::error::StoreError;
+use factum_core::event_type_list::EventTypeList;
 use factum_core::position::Position;
 use factum_core::query::Query;
 use factum_core::read::Read;
@@ -66,6 +67,66 @@ pub async fn stream_list_pages_in_order_of_ids<B: Backend>() {
             "Lamp-1", "lam-1", "lamp-10", "lamp-2", "lamp-a-b", "lamp-é", "lampe-1"
         ]
     );
+}
+
+/// A list contains every event type with the position of its last event, page by page.
+pub async fn event_type_list_is_complete_and_current<B: Backend>() {
+    let backend = B::create().await;
+    let store = backend.open().await;
+    let list = async |list| {
+        let found = store.list_event_types(list).await;
+        let found = found.expect("the list of event types should succeed");
+        let found = found.into_iter();
+        found
+            .map(|summary| (summary.name, summary.position.get()))
+            .collect::<Vec<_>>()
+    };
+    let named = |name: &str, number| {
+        let mut event = event(number);
+        event.name = name.to_owned().into();
+        event
+    };
+    let row = |name: &str, position| (name.to_owned(), position);
+    assert_eq!(list(EventTypeList::all()).await, []);
+    for ((id, name), number) in [
+        ("lamp-1", "lamp.on"),
+        ("lamp-2", "Lamp.on"),
+        ("lamp-1", "lamp.off"),
+        ("lamp-1", "lamp.on"),
+        ("lamp-3", "lämp.on"),
+    ]
+    .into_iter()
+    .zip(0..)
+    {
+        put(&store, id, vec![named(name, number)]).await;
+    }
+    let expected = [
+        row("Lamp.on", 2),
+        row("lamp.off", 3),
+        row("lamp.on", 4),
+        row("lämp.on", 5),
+    ];
+    assert_eq!(list(EventTypeList::all()).await, expected);
+    assert_eq!(list(EventTypeList::all().limit(2)).await, expected[..2]);
+    let next = EventTypeList::all().after("lamp.off").limit(1);
+    assert_eq!(list(next).await, expected[2..3]);
+    let absent = EventTypeList::all().after("lamp.o");
+    assert_eq!(list(absent).await, expected[1..]);
+    // Events after the first list are in the next one.
+    put(
+        &store,
+        "lamp-2",
+        vec![named("lamp.off", 5), named("lamp.sold", 6)],
+    )
+    .await;
+    let changed = [
+        row("Lamp.on", 2),
+        row("lamp.off", 6),
+        row("lamp.on", 4),
+        row("lamp.sold", 7),
+        row("lämp.on", 5),
+    ];
+    assert_eq!(list(EventTypeList::all()).await, changed);
 }
 
 /// Streams and tags with any name are stored, found and listed.

@@ -2689,6 +2689,166 @@ func (x *StreamSummary) GetPosition() uint64 {
 	return 0
 }
 
+type ListEventTypesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The maximum number of event types, 1 to 1,000; 0 means 1,000.
+	PageSize uint32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// The event type after which the page begins.
+	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListEventTypesRequest) Reset() {
+	*x = ListEventTypesRequest{}
+	mi := &file_factum_store_v1_store_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListEventTypesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListEventTypesRequest) ProtoMessage() {}
+
+func (x *ListEventTypesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_factum_store_v1_store_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListEventTypesRequest.ProtoReflect.Descriptor instead.
+func (*ListEventTypesRequest) Descriptor() ([]byte, []int) {
+	return file_factum_store_v1_store_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *ListEventTypesRequest) GetPageSize() uint32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListEventTypesRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+type ListEventTypesResponse struct {
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	EventTypes []*EventTypeSummary    `protobuf:"bytes,1,rep,name=event_types,json=eventTypes,proto3" json:"event_types,omitempty"`
+	// The token of the next page; empty if there is none.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListEventTypesResponse) Reset() {
+	*x = ListEventTypesResponse{}
+	mi := &file_factum_store_v1_store_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListEventTypesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListEventTypesResponse) ProtoMessage() {}
+
+func (x *ListEventTypesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_factum_store_v1_store_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListEventTypesResponse.ProtoReflect.Descriptor instead.
+func (*ListEventTypesResponse) Descriptor() ([]byte, []int) {
+	return file_factum_store_v1_store_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *ListEventTypesResponse) GetEventTypes() []*EventTypeSummary {
+	if x != nil {
+		return x.EventTypes
+	}
+	return nil
+}
+
+func (x *ListEventTypesResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+type EventTypeSummary struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	EventType string                 `protobuf:"bytes,1,opt,name=event_type,json=eventType,proto3" json:"event_type,omitempty"`
+	// The position of the last event.
+	Position      uint64 `protobuf:"varint,2,opt,name=position,proto3" json:"position,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EventTypeSummary) Reset() {
+	*x = EventTypeSummary{}
+	mi := &file_factum_store_v1_store_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EventTypeSummary) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EventTypeSummary) ProtoMessage() {}
+
+func (x *EventTypeSummary) ProtoReflect() protoreflect.Message {
+	mi := &file_factum_store_v1_store_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EventTypeSummary.ProtoReflect.Descriptor instead.
+func (*EventTypeSummary) Descriptor() ([]byte, []int) {
+	return file_factum_store_v1_store_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *EventTypeSummary) GetEventType() string {
+	if x != nil {
+		return x.EventType
+	}
+	return ""
+}
+
+func (x *EventTypeSummary) GetPosition() uint64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
 type DescribeStreamRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Stream        string                 `protobuf:"bytes,1,opt,name=stream,proto3" json:"stream,omitempty"`
@@ -2698,7 +2858,7 @@ type DescribeStreamRequest struct {
 
 func (x *DescribeStreamRequest) Reset() {
 	*x = DescribeStreamRequest{}
-	mi := &file_factum_store_v1_store_proto_msgTypes[38]
+	mi := &file_factum_store_v1_store_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2710,7 +2870,7 @@ func (x *DescribeStreamRequest) String() string {
 func (*DescribeStreamRequest) ProtoMessage() {}
 
 func (x *DescribeStreamRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_factum_store_v1_store_proto_msgTypes[38]
+	mi := &file_factum_store_v1_store_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2723,7 +2883,7 @@ func (x *DescribeStreamRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeStreamRequest.ProtoReflect.Descriptor instead.
 func (*DescribeStreamRequest) Descriptor() ([]byte, []int) {
-	return file_factum_store_v1_store_proto_rawDescGZIP(), []int{38}
+	return file_factum_store_v1_store_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *DescribeStreamRequest) GetStream() string {
@@ -2744,7 +2904,7 @@ type DescribeStreamResponse struct {
 
 func (x *DescribeStreamResponse) Reset() {
 	*x = DescribeStreamResponse{}
-	mi := &file_factum_store_v1_store_proto_msgTypes[39]
+	mi := &file_factum_store_v1_store_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2756,7 +2916,7 @@ func (x *DescribeStreamResponse) String() string {
 func (*DescribeStreamResponse) ProtoMessage() {}
 
 func (x *DescribeStreamResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_factum_store_v1_store_proto_msgTypes[39]
+	mi := &file_factum_store_v1_store_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2769,7 +2929,7 @@ func (x *DescribeStreamResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeStreamResponse.ProtoReflect.Descriptor instead.
 func (*DescribeStreamResponse) Descriptor() ([]byte, []int) {
-	return file_factum_store_v1_store_proto_rawDescGZIP(), []int{39}
+	return file_factum_store_v1_store_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *DescribeStreamResponse) GetStream() *StreamSummary {
@@ -2794,7 +2954,7 @@ type GetServerInfoRequest struct {
 
 func (x *GetServerInfoRequest) Reset() {
 	*x = GetServerInfoRequest{}
-	mi := &file_factum_store_v1_store_proto_msgTypes[40]
+	mi := &file_factum_store_v1_store_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2806,7 +2966,7 @@ func (x *GetServerInfoRequest) String() string {
 func (*GetServerInfoRequest) ProtoMessage() {}
 
 func (x *GetServerInfoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_factum_store_v1_store_proto_msgTypes[40]
+	mi := &file_factum_store_v1_store_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2819,7 +2979,7 @@ func (x *GetServerInfoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetServerInfoRequest.ProtoReflect.Descriptor instead.
 func (*GetServerInfoRequest) Descriptor() ([]byte, []int) {
-	return file_factum_store_v1_store_proto_rawDescGZIP(), []int{40}
+	return file_factum_store_v1_store_proto_rawDescGZIP(), []int{43}
 }
 
 type GetServerInfoResponse struct {
@@ -2840,7 +3000,7 @@ type GetServerInfoResponse struct {
 
 func (x *GetServerInfoResponse) Reset() {
 	*x = GetServerInfoResponse{}
-	mi := &file_factum_store_v1_store_proto_msgTypes[41]
+	mi := &file_factum_store_v1_store_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2852,7 +3012,7 @@ func (x *GetServerInfoResponse) String() string {
 func (*GetServerInfoResponse) ProtoMessage() {}
 
 func (x *GetServerInfoResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_factum_store_v1_store_proto_msgTypes[41]
+	mi := &file_factum_store_v1_store_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2865,7 +3025,7 @@ func (x *GetServerInfoResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetServerInfoResponse.ProtoReflect.Descriptor instead.
 func (*GetServerInfoResponse) Descriptor() ([]byte, []int) {
-	return file_factum_store_v1_store_proto_rawDescGZIP(), []int{41}
+	return file_factum_store_v1_store_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *GetServerInfoResponse) GetVersion() string {
@@ -2912,7 +3072,7 @@ type ChangeDocumentsRequest struct {
 
 func (x *ChangeDocumentsRequest) Reset() {
 	*x = ChangeDocumentsRequest{}
-	mi := &file_factum_store_v1_store_proto_msgTypes[42]
+	mi := &file_factum_store_v1_store_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2924,7 +3084,7 @@ func (x *ChangeDocumentsRequest) String() string {
 func (*ChangeDocumentsRequest) ProtoMessage() {}
 
 func (x *ChangeDocumentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_factum_store_v1_store_proto_msgTypes[42]
+	mi := &file_factum_store_v1_store_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2937,7 +3097,7 @@ func (x *ChangeDocumentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeDocumentsRequest.ProtoReflect.Descriptor instead.
 func (*ChangeDocumentsRequest) Descriptor() ([]byte, []int) {
-	return file_factum_store_v1_store_proto_rawDescGZIP(), []int{42}
+	return file_factum_store_v1_store_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *ChangeDocumentsRequest) GetChanges() []*DocumentChange {
@@ -2957,7 +3117,7 @@ type ChangeDocumentsResponse struct {
 
 func (x *ChangeDocumentsResponse) Reset() {
 	*x = ChangeDocumentsResponse{}
-	mi := &file_factum_store_v1_store_proto_msgTypes[43]
+	mi := &file_factum_store_v1_store_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2969,7 +3129,7 @@ func (x *ChangeDocumentsResponse) String() string {
 func (*ChangeDocumentsResponse) ProtoMessage() {}
 
 func (x *ChangeDocumentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_factum_store_v1_store_proto_msgTypes[43]
+	mi := &file_factum_store_v1_store_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2982,7 +3142,7 @@ func (x *ChangeDocumentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeDocumentsResponse.ProtoReflect.Descriptor instead.
 func (*ChangeDocumentsResponse) Descriptor() ([]byte, []int) {
-	return file_factum_store_v1_store_proto_rawDescGZIP(), []int{43}
+	return file_factum_store_v1_store_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *ChangeDocumentsResponse) GetRevision() uint64 {
@@ -3005,7 +3165,7 @@ type Document struct {
 
 func (x *Document) Reset() {
 	*x = Document{}
-	mi := &file_factum_store_v1_store_proto_msgTypes[44]
+	mi := &file_factum_store_v1_store_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3017,7 +3177,7 @@ func (x *Document) String() string {
 func (*Document) ProtoMessage() {}
 
 func (x *Document) ProtoReflect() protoreflect.Message {
-	mi := &file_factum_store_v1_store_proto_msgTypes[44]
+	mi := &file_factum_store_v1_store_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3030,7 +3190,7 @@ func (x *Document) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Document.ProtoReflect.Descriptor instead.
 func (*Document) Descriptor() ([]byte, []int) {
-	return file_factum_store_v1_store_proto_rawDescGZIP(), []int{44}
+	return file_factum_store_v1_store_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *Document) GetKey() string {
@@ -3063,7 +3223,7 @@ type FindDocumentsRequest struct {
 
 func (x *FindDocumentsRequest) Reset() {
 	*x = FindDocumentsRequest{}
-	mi := &file_factum_store_v1_store_proto_msgTypes[45]
+	mi := &file_factum_store_v1_store_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3075,7 +3235,7 @@ func (x *FindDocumentsRequest) String() string {
 func (*FindDocumentsRequest) ProtoMessage() {}
 
 func (x *FindDocumentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_factum_store_v1_store_proto_msgTypes[45]
+	mi := &file_factum_store_v1_store_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3088,7 +3248,7 @@ func (x *FindDocumentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindDocumentsRequest.ProtoReflect.Descriptor instead.
 func (*FindDocumentsRequest) Descriptor() ([]byte, []int) {
-	return file_factum_store_v1_store_proto_rawDescGZIP(), []int{45}
+	return file_factum_store_v1_store_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *FindDocumentsRequest) GetKeys() []string {
@@ -3107,7 +3267,7 @@ type FindDocumentsResponse struct {
 
 func (x *FindDocumentsResponse) Reset() {
 	*x = FindDocumentsResponse{}
-	mi := &file_factum_store_v1_store_proto_msgTypes[46]
+	mi := &file_factum_store_v1_store_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3119,7 +3279,7 @@ func (x *FindDocumentsResponse) String() string {
 func (*FindDocumentsResponse) ProtoMessage() {}
 
 func (x *FindDocumentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_factum_store_v1_store_proto_msgTypes[46]
+	mi := &file_factum_store_v1_store_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3132,7 +3292,7 @@ func (x *FindDocumentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindDocumentsResponse.ProtoReflect.Descriptor instead.
 func (*FindDocumentsResponse) Descriptor() ([]byte, []int) {
-	return file_factum_store_v1_store_proto_rawDescGZIP(), []int{46}
+	return file_factum_store_v1_store_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *FindDocumentsResponse) GetDocuments() []*Document {
@@ -3155,7 +3315,7 @@ type ScanDocumentsRequest struct {
 
 func (x *ScanDocumentsRequest) Reset() {
 	*x = ScanDocumentsRequest{}
-	mi := &file_factum_store_v1_store_proto_msgTypes[47]
+	mi := &file_factum_store_v1_store_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3167,7 +3327,7 @@ func (x *ScanDocumentsRequest) String() string {
 func (*ScanDocumentsRequest) ProtoMessage() {}
 
 func (x *ScanDocumentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_factum_store_v1_store_proto_msgTypes[47]
+	mi := &file_factum_store_v1_store_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3180,7 +3340,7 @@ func (x *ScanDocumentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScanDocumentsRequest.ProtoReflect.Descriptor instead.
 func (*ScanDocumentsRequest) Descriptor() ([]byte, []int) {
-	return file_factum_store_v1_store_proto_rawDescGZIP(), []int{47}
+	return file_factum_store_v1_store_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *ScanDocumentsRequest) GetPrefix() string {
@@ -3213,7 +3373,7 @@ type ScanDocumentsResponse struct {
 
 func (x *ScanDocumentsResponse) Reset() {
 	*x = ScanDocumentsResponse{}
-	mi := &file_factum_store_v1_store_proto_msgTypes[48]
+	mi := &file_factum_store_v1_store_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3225,7 +3385,7 @@ func (x *ScanDocumentsResponse) String() string {
 func (*ScanDocumentsResponse) ProtoMessage() {}
 
 func (x *ScanDocumentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_factum_store_v1_store_proto_msgTypes[48]
+	mi := &file_factum_store_v1_store_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3238,7 +3398,7 @@ func (x *ScanDocumentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScanDocumentsResponse.ProtoReflect.Descriptor instead.
 func (*ScanDocumentsResponse) Descriptor() ([]byte, []int) {
-	return file_factum_store_v1_store_proto_rawDescGZIP(), []int{48}
+	return file_factum_store_v1_store_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *ScanDocumentsResponse) GetDocuments() []*Document {
@@ -3265,7 +3425,7 @@ type Snapshot struct {
 
 func (x *Snapshot) Reset() {
 	*x = Snapshot{}
-	mi := &file_factum_store_v1_store_proto_msgTypes[49]
+	mi := &file_factum_store_v1_store_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3277,7 +3437,7 @@ func (x *Snapshot) String() string {
 func (*Snapshot) ProtoMessage() {}
 
 func (x *Snapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_factum_store_v1_store_proto_msgTypes[49]
+	mi := &file_factum_store_v1_store_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3290,7 +3450,7 @@ func (x *Snapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Snapshot.ProtoReflect.Descriptor instead.
 func (*Snapshot) Descriptor() ([]byte, []int) {
-	return file_factum_store_v1_store_proto_rawDescGZIP(), []int{49}
+	return file_factum_store_v1_store_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *Snapshot) GetStream() string {
@@ -3337,7 +3497,7 @@ type SaveSnapshotRequest struct {
 
 func (x *SaveSnapshotRequest) Reset() {
 	*x = SaveSnapshotRequest{}
-	mi := &file_factum_store_v1_store_proto_msgTypes[50]
+	mi := &file_factum_store_v1_store_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3349,7 +3509,7 @@ func (x *SaveSnapshotRequest) String() string {
 func (*SaveSnapshotRequest) ProtoMessage() {}
 
 func (x *SaveSnapshotRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_factum_store_v1_store_proto_msgTypes[50]
+	mi := &file_factum_store_v1_store_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3362,7 +3522,7 @@ func (x *SaveSnapshotRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SaveSnapshotRequest.ProtoReflect.Descriptor instead.
 func (*SaveSnapshotRequest) Descriptor() ([]byte, []int) {
-	return file_factum_store_v1_store_proto_rawDescGZIP(), []int{50}
+	return file_factum_store_v1_store_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *SaveSnapshotRequest) GetSnapshot() *Snapshot {
@@ -3380,7 +3540,7 @@ type SaveSnapshotResponse struct {
 
 func (x *SaveSnapshotResponse) Reset() {
 	*x = SaveSnapshotResponse{}
-	mi := &file_factum_store_v1_store_proto_msgTypes[51]
+	mi := &file_factum_store_v1_store_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3392,7 +3552,7 @@ func (x *SaveSnapshotResponse) String() string {
 func (*SaveSnapshotResponse) ProtoMessage() {}
 
 func (x *SaveSnapshotResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_factum_store_v1_store_proto_msgTypes[51]
+	mi := &file_factum_store_v1_store_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3405,7 +3565,7 @@ func (x *SaveSnapshotResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SaveSnapshotResponse.ProtoReflect.Descriptor instead.
 func (*SaveSnapshotResponse) Descriptor() ([]byte, []int) {
-	return file_factum_store_v1_store_proto_rawDescGZIP(), []int{51}
+	return file_factum_store_v1_store_proto_rawDescGZIP(), []int{54}
 }
 
 type LoadSnapshotRequest struct {
@@ -3417,7 +3577,7 @@ type LoadSnapshotRequest struct {
 
 func (x *LoadSnapshotRequest) Reset() {
 	*x = LoadSnapshotRequest{}
-	mi := &file_factum_store_v1_store_proto_msgTypes[52]
+	mi := &file_factum_store_v1_store_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3429,7 +3589,7 @@ func (x *LoadSnapshotRequest) String() string {
 func (*LoadSnapshotRequest) ProtoMessage() {}
 
 func (x *LoadSnapshotRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_factum_store_v1_store_proto_msgTypes[52]
+	mi := &file_factum_store_v1_store_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3442,7 +3602,7 @@ func (x *LoadSnapshotRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LoadSnapshotRequest.ProtoReflect.Descriptor instead.
 func (*LoadSnapshotRequest) Descriptor() ([]byte, []int) {
-	return file_factum_store_v1_store_proto_rawDescGZIP(), []int{52}
+	return file_factum_store_v1_store_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *LoadSnapshotRequest) GetStream() string {
@@ -3462,7 +3622,7 @@ type LoadSnapshotResponse struct {
 
 func (x *LoadSnapshotResponse) Reset() {
 	*x = LoadSnapshotResponse{}
-	mi := &file_factum_store_v1_store_proto_msgTypes[53]
+	mi := &file_factum_store_v1_store_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3474,7 +3634,7 @@ func (x *LoadSnapshotResponse) String() string {
 func (*LoadSnapshotResponse) ProtoMessage() {}
 
 func (x *LoadSnapshotResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_factum_store_v1_store_proto_msgTypes[53]
+	mi := &file_factum_store_v1_store_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3487,7 +3647,7 @@ func (x *LoadSnapshotResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LoadSnapshotResponse.ProtoReflect.Descriptor instead.
 func (*LoadSnapshotResponse) Descriptor() ([]byte, []int) {
-	return file_factum_store_v1_store_proto_rawDescGZIP(), []int{53}
+	return file_factum_store_v1_store_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *LoadSnapshotResponse) GetSnapshot() *Snapshot {
@@ -3505,7 +3665,7 @@ type ClearSnapshotsRequest struct {
 
 func (x *ClearSnapshotsRequest) Reset() {
 	*x = ClearSnapshotsRequest{}
-	mi := &file_factum_store_v1_store_proto_msgTypes[54]
+	mi := &file_factum_store_v1_store_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3517,7 +3677,7 @@ func (x *ClearSnapshotsRequest) String() string {
 func (*ClearSnapshotsRequest) ProtoMessage() {}
 
 func (x *ClearSnapshotsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_factum_store_v1_store_proto_msgTypes[54]
+	mi := &file_factum_store_v1_store_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3530,7 +3690,7 @@ func (x *ClearSnapshotsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClearSnapshotsRequest.ProtoReflect.Descriptor instead.
 func (*ClearSnapshotsRequest) Descriptor() ([]byte, []int) {
-	return file_factum_store_v1_store_proto_rawDescGZIP(), []int{54}
+	return file_factum_store_v1_store_proto_rawDescGZIP(), []int{57}
 }
 
 type ClearSnapshotsResponse struct {
@@ -3541,7 +3701,7 @@ type ClearSnapshotsResponse struct {
 
 func (x *ClearSnapshotsResponse) Reset() {
 	*x = ClearSnapshotsResponse{}
-	mi := &file_factum_store_v1_store_proto_msgTypes[55]
+	mi := &file_factum_store_v1_store_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3553,7 +3713,7 @@ func (x *ClearSnapshotsResponse) String() string {
 func (*ClearSnapshotsResponse) ProtoMessage() {}
 
 func (x *ClearSnapshotsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_factum_store_v1_store_proto_msgTypes[55]
+	mi := &file_factum_store_v1_store_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3566,7 +3726,7 @@ func (x *ClearSnapshotsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClearSnapshotsResponse.ProtoReflect.Descriptor instead.
 func (*ClearSnapshotsResponse) Descriptor() ([]byte, []int) {
-	return file_factum_store_v1_store_proto_rawDescGZIP(), []int{55}
+	return file_factum_store_v1_store_proto_rawDescGZIP(), []int{58}
 }
 
 // The facts of a refused request, in the details of its status.
@@ -3586,7 +3746,7 @@ type Refusal struct {
 
 func (x *Refusal) Reset() {
 	*x = Refusal{}
-	mi := &file_factum_store_v1_store_proto_msgTypes[56]
+	mi := &file_factum_store_v1_store_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3598,7 +3758,7 @@ func (x *Refusal) String() string {
 func (*Refusal) ProtoMessage() {}
 
 func (x *Refusal) ProtoReflect() protoreflect.Message {
-	mi := &file_factum_store_v1_store_proto_msgTypes[56]
+	mi := &file_factum_store_v1_store_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3611,7 +3771,7 @@ func (x *Refusal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Refusal.ProtoReflect.Descriptor instead.
 func (*Refusal) Descriptor() ([]byte, []int) {
-	return file_factum_store_v1_store_proto_rawDescGZIP(), []int{56}
+	return file_factum_store_v1_store_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *Refusal) GetKind() isRefusal_Kind {
@@ -3717,7 +3877,7 @@ type Conflict struct {
 
 func (x *Conflict) Reset() {
 	*x = Conflict{}
-	mi := &file_factum_store_v1_store_proto_msgTypes[57]
+	mi := &file_factum_store_v1_store_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3729,7 +3889,7 @@ func (x *Conflict) String() string {
 func (*Conflict) ProtoMessage() {}
 
 func (x *Conflict) ProtoReflect() protoreflect.Message {
-	mi := &file_factum_store_v1_store_proto_msgTypes[57]
+	mi := &file_factum_store_v1_store_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3742,7 +3902,7 @@ func (x *Conflict) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Conflict.ProtoReflect.Descriptor instead.
 func (*Conflict) Descriptor() ([]byte, []int) {
-	return file_factum_store_v1_store_proto_rawDescGZIP(), []int{57}
+	return file_factum_store_v1_store_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *Conflict) GetViolations() []*Violation {
@@ -3775,7 +3935,7 @@ type Violation struct {
 
 func (x *Violation) Reset() {
 	*x = Violation{}
-	mi := &file_factum_store_v1_store_proto_msgTypes[58]
+	mi := &file_factum_store_v1_store_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3787,7 +3947,7 @@ func (x *Violation) String() string {
 func (*Violation) ProtoMessage() {}
 
 func (x *Violation) ProtoReflect() protoreflect.Message {
-	mi := &file_factum_store_v1_store_proto_msgTypes[58]
+	mi := &file_factum_store_v1_store_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3800,7 +3960,7 @@ func (x *Violation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Violation.ProtoReflect.Descriptor instead.
 func (*Violation) Descriptor() ([]byte, []int) {
-	return file_factum_store_v1_store_proto_rawDescGZIP(), []int{58}
+	return file_factum_store_v1_store_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *Violation) GetKind() isViolation_Kind {
@@ -3902,7 +4062,7 @@ type VersionViolation struct {
 
 func (x *VersionViolation) Reset() {
 	*x = VersionViolation{}
-	mi := &file_factum_store_v1_store_proto_msgTypes[59]
+	mi := &file_factum_store_v1_store_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3914,7 +4074,7 @@ func (x *VersionViolation) String() string {
 func (*VersionViolation) ProtoMessage() {}
 
 func (x *VersionViolation) ProtoReflect() protoreflect.Message {
-	mi := &file_factum_store_v1_store_proto_msgTypes[59]
+	mi := &file_factum_store_v1_store_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3927,7 +4087,7 @@ func (x *VersionViolation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VersionViolation.ProtoReflect.Descriptor instead.
 func (*VersionViolation) Descriptor() ([]byte, []int) {
-	return file_factum_store_v1_store_proto_rawDescGZIP(), []int{59}
+	return file_factum_store_v1_store_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *VersionViolation) GetStream() string {
@@ -3961,7 +4121,7 @@ type ConditionViolation struct {
 
 func (x *ConditionViolation) Reset() {
 	*x = ConditionViolation{}
-	mi := &file_factum_store_v1_store_proto_msgTypes[60]
+	mi := &file_factum_store_v1_store_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3973,7 +4133,7 @@ func (x *ConditionViolation) String() string {
 func (*ConditionViolation) ProtoMessage() {}
 
 func (x *ConditionViolation) ProtoReflect() protoreflect.Message {
-	mi := &file_factum_store_v1_store_proto_msgTypes[60]
+	mi := &file_factum_store_v1_store_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3986,7 +4146,7 @@ func (x *ConditionViolation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConditionViolation.ProtoReflect.Descriptor instead.
 func (*ConditionViolation) Descriptor() ([]byte, []int) {
-	return file_factum_store_v1_store_proto_rawDescGZIP(), []int{60}
+	return file_factum_store_v1_store_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *ConditionViolation) GetFound() uint64 {
@@ -4008,7 +4168,7 @@ type DocumentViolation struct {
 
 func (x *DocumentViolation) Reset() {
 	*x = DocumentViolation{}
-	mi := &file_factum_store_v1_store_proto_msgTypes[61]
+	mi := &file_factum_store_v1_store_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4020,7 +4180,7 @@ func (x *DocumentViolation) String() string {
 func (*DocumentViolation) ProtoMessage() {}
 
 func (x *DocumentViolation) ProtoReflect() protoreflect.Message {
-	mi := &file_factum_store_v1_store_proto_msgTypes[61]
+	mi := &file_factum_store_v1_store_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4033,7 +4193,7 @@ func (x *DocumentViolation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DocumentViolation.ProtoReflect.Descriptor instead.
 func (*DocumentViolation) Descriptor() ([]byte, []int) {
-	return file_factum_store_v1_store_proto_rawDescGZIP(), []int{61}
+	return file_factum_store_v1_store_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *DocumentViolation) GetKey() string {
@@ -4066,7 +4226,7 @@ type KeyReused struct {
 
 func (x *KeyReused) Reset() {
 	*x = KeyReused{}
-	mi := &file_factum_store_v1_store_proto_msgTypes[62]
+	mi := &file_factum_store_v1_store_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4078,7 +4238,7 @@ func (x *KeyReused) String() string {
 func (*KeyReused) ProtoMessage() {}
 
 func (x *KeyReused) ProtoReflect() protoreflect.Message {
-	mi := &file_factum_store_v1_store_proto_msgTypes[62]
+	mi := &file_factum_store_v1_store_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4091,7 +4251,7 @@ func (x *KeyReused) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeyReused.ProtoReflect.Descriptor instead.
 func (*KeyReused) Descriptor() ([]byte, []int) {
-	return file_factum_store_v1_store_proto_rawDescGZIP(), []int{62}
+	return file_factum_store_v1_store_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *KeyReused) GetKey() string {
@@ -4113,7 +4273,7 @@ type EventIdReused struct {
 
 func (x *EventIdReused) Reset() {
 	*x = EventIdReused{}
-	mi := &file_factum_store_v1_store_proto_msgTypes[63]
+	mi := &file_factum_store_v1_store_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4125,7 +4285,7 @@ func (x *EventIdReused) String() string {
 func (*EventIdReused) ProtoMessage() {}
 
 func (x *EventIdReused) ProtoReflect() protoreflect.Message {
-	mi := &file_factum_store_v1_store_proto_msgTypes[63]
+	mi := &file_factum_store_v1_store_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4138,7 +4298,7 @@ func (x *EventIdReused) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventIdReused.ProtoReflect.Descriptor instead.
 func (*EventIdReused) Descriptor() ([]byte, []int) {
-	return file_factum_store_v1_store_proto_rawDescGZIP(), []int{63}
+	return file_factum_store_v1_store_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *EventIdReused) GetId() string {
@@ -4165,7 +4325,7 @@ type BeyondHead struct {
 
 func (x *BeyondHead) Reset() {
 	*x = BeyondHead{}
-	mi := &file_factum_store_v1_store_proto_msgTypes[64]
+	mi := &file_factum_store_v1_store_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4177,7 +4337,7 @@ func (x *BeyondHead) String() string {
 func (*BeyondHead) ProtoMessage() {}
 
 func (x *BeyondHead) ProtoReflect() protoreflect.Message {
-	mi := &file_factum_store_v1_store_proto_msgTypes[64]
+	mi := &file_factum_store_v1_store_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4190,7 +4350,7 @@ func (x *BeyondHead) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BeyondHead.ProtoReflect.Descriptor instead.
 func (*BeyondHead) Descriptor() ([]byte, []int) {
-	return file_factum_store_v1_store_proto_rawDescGZIP(), []int{64}
+	return file_factum_store_v1_store_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *BeyondHead) GetPosition() uint64 {
@@ -4221,7 +4381,7 @@ type Denied struct {
 
 func (x *Denied) Reset() {
 	*x = Denied{}
-	mi := &file_factum_store_v1_store_proto_msgTypes[65]
+	mi := &file_factum_store_v1_store_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4233,7 +4393,7 @@ func (x *Denied) String() string {
 func (*Denied) ProtoMessage() {}
 
 func (x *Denied) ProtoReflect() protoreflect.Message {
-	mi := &file_factum_store_v1_store_proto_msgTypes[65]
+	mi := &file_factum_store_v1_store_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4246,7 +4406,7 @@ func (x *Denied) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Denied.ProtoReflect.Descriptor instead.
 func (*Denied) Descriptor() ([]byte, []int) {
-	return file_factum_store_v1_store_proto_rawDescGZIP(), []int{65}
+	return file_factum_store_v1_store_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *Denied) GetPrincipal() string {
@@ -4287,7 +4447,7 @@ type Query_Item struct {
 
 func (x *Query_Item) Reset() {
 	*x = Query_Item{}
-	mi := &file_factum_store_v1_store_proto_msgTypes[66]
+	mi := &file_factum_store_v1_store_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4299,7 +4459,7 @@ func (x *Query_Item) String() string {
 func (*Query_Item) ProtoMessage() {}
 
 func (x *Query_Item) ProtoReflect() protoreflect.Message {
-	mi := &file_factum_store_v1_store_proto_msgTypes[66]
+	mi := &file_factum_store_v1_store_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4538,7 +4698,19 @@ const file_factum_store_v1_store_proto_rawDesc = "" +
 	"\rStreamSummary\x12\x16\n" +
 	"\x06stream\x18\x01 \x01(\tR\x06stream\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\x04R\aversion\x12\x1a\n" +
-	"\bposition\x18\x03 \x01(\x04R\bposition\"/\n" +
+	"\bposition\x18\x03 \x01(\x04R\bposition\"S\n" +
+	"\x15ListEventTypesRequest\x12\x1b\n" +
+	"\tpage_size\x18\x01 \x01(\rR\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tR\tpageToken\"\x84\x01\n" +
+	"\x16ListEventTypesResponse\x12B\n" +
+	"\vevent_types\x18\x01 \x03(\v2!.factum.store.v1.EventTypeSummaryR\n" +
+	"eventTypes\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"M\n" +
+	"\x10EventTypeSummary\x12\x1d\n" +
+	"\n" +
+	"event_type\x18\x01 \x01(\tR\teventType\x12\x1a\n" +
+	"\bposition\x18\x02 \x01(\x04R\bposition\"/\n" +
 	"\x15DescribeStreamRequest\x12\x16\n" +
 	"\x06stream\x18\x01 \x01(\tR\x06stream\"\x8b\x01\n" +
 	"\x16DescribeStreamResponse\x126\n" +
@@ -4634,7 +4806,7 @@ const file_factum_store_v1_store_proto_rawDesc = "" +
 	"\tDirection\x12\x19\n" +
 	"\x15DIRECTION_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11DIRECTION_FORWARD\x10\x01\x12\x16\n" +
-	"\x12DIRECTION_BACKWARD\x10\x022\xa1\b\n" +
+	"\x12DIRECTION_BACKWARD\x10\x022\x84\t\n" +
 	"\x11EventStoreService\x12I\n" +
 	"\x06Append\x12\x1e.factum.store.v1.AppendRequest\x1a\x1f.factum.store.v1.AppendResponse\x12_\n" +
 	"\fAppendStream\x12$.factum.store.v1.AppendStreamRequest\x1a%.factum.store.v1.AppendStreamResponse(\x010\x01\x12U\n" +
@@ -4648,6 +4820,7 @@ const file_factum_store_v1_store_proto_rawDesc = "" +
 	"\tWatchHead\x12!.factum.store.v1.WatchHeadRequest\x1a\".factum.store.v1.WatchHeadResponse0\x01\x12L\n" +
 	"\aGetHead\x12\x1f.factum.store.v1.GetHeadRequest\x1a .factum.store.v1.GetHeadResponse\x12X\n" +
 	"\vListStreams\x12#.factum.store.v1.ListStreamsRequest\x1a$.factum.store.v1.ListStreamsResponse\x12a\n" +
+	"\x0eListEventTypes\x12&.factum.store.v1.ListEventTypesRequest\x1a'.factum.store.v1.ListEventTypesResponse\x12a\n" +
 	"\x0eDescribeStream\x12&.factum.store.v1.DescribeStreamRequest\x1a'.factum.store.v1.DescribeStreamResponse\x12^\n" +
 	"\rGetServerInfo\x12%.factum.store.v1.GetServerInfoRequest\x1a&.factum.store.v1.GetServerInfoResponse2\xd5\x04\n" +
 	"\fStateService\x12d\n" +
@@ -4671,7 +4844,7 @@ func file_factum_store_v1_store_proto_rawDescGZIP() []byte {
 }
 
 var file_factum_store_v1_store_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_factum_store_v1_store_proto_msgTypes = make([]protoimpl.MessageInfo, 67)
+var file_factum_store_v1_store_proto_msgTypes = make([]protoimpl.MessageInfo, 70)
 var file_factum_store_v1_store_proto_goTypes = []any{
 	(Direction)(0),                  // 0: factum.store.v1.Direction
 	(*Unit)(nil),                    // 1: factum.store.v1.Unit
@@ -4712,47 +4885,50 @@ var file_factum_store_v1_store_proto_goTypes = []any{
 	(*ListStreamsRequest)(nil),      // 36: factum.store.v1.ListStreamsRequest
 	(*ListStreamsResponse)(nil),     // 37: factum.store.v1.ListStreamsResponse
 	(*StreamSummary)(nil),           // 38: factum.store.v1.StreamSummary
-	(*DescribeStreamRequest)(nil),   // 39: factum.store.v1.DescribeStreamRequest
-	(*DescribeStreamResponse)(nil),  // 40: factum.store.v1.DescribeStreamResponse
-	(*GetServerInfoRequest)(nil),    // 41: factum.store.v1.GetServerInfoRequest
-	(*GetServerInfoResponse)(nil),   // 42: factum.store.v1.GetServerInfoResponse
-	(*ChangeDocumentsRequest)(nil),  // 43: factum.store.v1.ChangeDocumentsRequest
-	(*ChangeDocumentsResponse)(nil), // 44: factum.store.v1.ChangeDocumentsResponse
-	(*Document)(nil),                // 45: factum.store.v1.Document
-	(*FindDocumentsRequest)(nil),    // 46: factum.store.v1.FindDocumentsRequest
-	(*FindDocumentsResponse)(nil),   // 47: factum.store.v1.FindDocumentsResponse
-	(*ScanDocumentsRequest)(nil),    // 48: factum.store.v1.ScanDocumentsRequest
-	(*ScanDocumentsResponse)(nil),   // 49: factum.store.v1.ScanDocumentsResponse
-	(*Snapshot)(nil),                // 50: factum.store.v1.Snapshot
-	(*SaveSnapshotRequest)(nil),     // 51: factum.store.v1.SaveSnapshotRequest
-	(*SaveSnapshotResponse)(nil),    // 52: factum.store.v1.SaveSnapshotResponse
-	(*LoadSnapshotRequest)(nil),     // 53: factum.store.v1.LoadSnapshotRequest
-	(*LoadSnapshotResponse)(nil),    // 54: factum.store.v1.LoadSnapshotResponse
-	(*ClearSnapshotsRequest)(nil),   // 55: factum.store.v1.ClearSnapshotsRequest
-	(*ClearSnapshotsResponse)(nil),  // 56: factum.store.v1.ClearSnapshotsResponse
-	(*Refusal)(nil),                 // 57: factum.store.v1.Refusal
-	(*Conflict)(nil),                // 58: factum.store.v1.Conflict
-	(*Violation)(nil),               // 59: factum.store.v1.Violation
-	(*VersionViolation)(nil),        // 60: factum.store.v1.VersionViolation
-	(*ConditionViolation)(nil),      // 61: factum.store.v1.ConditionViolation
-	(*DocumentViolation)(nil),       // 62: factum.store.v1.DocumentViolation
-	(*KeyReused)(nil),               // 63: factum.store.v1.KeyReused
-	(*EventIdReused)(nil),           // 64: factum.store.v1.EventIdReused
-	(*BeyondHead)(nil),              // 65: factum.store.v1.BeyondHead
-	(*Denied)(nil),                  // 66: factum.store.v1.Denied
-	(*Query_Item)(nil),              // 67: factum.store.v1.Query.Item
-	(*timestamppb.Timestamp)(nil),   // 68: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),     // 69: google.protobuf.Duration
+	(*ListEventTypesRequest)(nil),   // 39: factum.store.v1.ListEventTypesRequest
+	(*ListEventTypesResponse)(nil),  // 40: factum.store.v1.ListEventTypesResponse
+	(*EventTypeSummary)(nil),        // 41: factum.store.v1.EventTypeSummary
+	(*DescribeStreamRequest)(nil),   // 42: factum.store.v1.DescribeStreamRequest
+	(*DescribeStreamResponse)(nil),  // 43: factum.store.v1.DescribeStreamResponse
+	(*GetServerInfoRequest)(nil),    // 44: factum.store.v1.GetServerInfoRequest
+	(*GetServerInfoResponse)(nil),   // 45: factum.store.v1.GetServerInfoResponse
+	(*ChangeDocumentsRequest)(nil),  // 46: factum.store.v1.ChangeDocumentsRequest
+	(*ChangeDocumentsResponse)(nil), // 47: factum.store.v1.ChangeDocumentsResponse
+	(*Document)(nil),                // 48: factum.store.v1.Document
+	(*FindDocumentsRequest)(nil),    // 49: factum.store.v1.FindDocumentsRequest
+	(*FindDocumentsResponse)(nil),   // 50: factum.store.v1.FindDocumentsResponse
+	(*ScanDocumentsRequest)(nil),    // 51: factum.store.v1.ScanDocumentsRequest
+	(*ScanDocumentsResponse)(nil),   // 52: factum.store.v1.ScanDocumentsResponse
+	(*Snapshot)(nil),                // 53: factum.store.v1.Snapshot
+	(*SaveSnapshotRequest)(nil),     // 54: factum.store.v1.SaveSnapshotRequest
+	(*SaveSnapshotResponse)(nil),    // 55: factum.store.v1.SaveSnapshotResponse
+	(*LoadSnapshotRequest)(nil),     // 56: factum.store.v1.LoadSnapshotRequest
+	(*LoadSnapshotResponse)(nil),    // 57: factum.store.v1.LoadSnapshotResponse
+	(*ClearSnapshotsRequest)(nil),   // 58: factum.store.v1.ClearSnapshotsRequest
+	(*ClearSnapshotsResponse)(nil),  // 59: factum.store.v1.ClearSnapshotsResponse
+	(*Refusal)(nil),                 // 60: factum.store.v1.Refusal
+	(*Conflict)(nil),                // 61: factum.store.v1.Conflict
+	(*Violation)(nil),               // 62: factum.store.v1.Violation
+	(*VersionViolation)(nil),        // 63: factum.store.v1.VersionViolation
+	(*ConditionViolation)(nil),      // 64: factum.store.v1.ConditionViolation
+	(*DocumentViolation)(nil),       // 65: factum.store.v1.DocumentViolation
+	(*KeyReused)(nil),               // 66: factum.store.v1.KeyReused
+	(*EventIdReused)(nil),           // 67: factum.store.v1.EventIdReused
+	(*BeyondHead)(nil),              // 68: factum.store.v1.BeyondHead
+	(*Denied)(nil),                  // 69: factum.store.v1.Denied
+	(*Query_Item)(nil),              // 70: factum.store.v1.Query.Item
+	(*timestamppb.Timestamp)(nil),   // 71: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),     // 72: google.protobuf.Duration
 }
 var file_factum_store_v1_store_proto_depIdxs = []int32{
 	2,  // 0: factum.store.v1.NewEvent.metadata:type_name -> factum.store.v1.Metadata
 	2,  // 1: factum.store.v1.Event.metadata:type_name -> factum.store.v1.Metadata
-	68, // 2: factum.store.v1.Event.recorded_at:type_name -> google.protobuf.Timestamp
+	71, // 2: factum.store.v1.Event.recorded_at:type_name -> google.protobuf.Timestamp
 	1,  // 3: factum.store.v1.ExpectedVersion.any:type_name -> factum.store.v1.Unit
 	1,  // 4: factum.store.v1.ExpectedVersion.no_stream:type_name -> factum.store.v1.Unit
 	1,  // 5: factum.store.v1.ExpectedVersion.stream_exists:type_name -> factum.store.v1.Unit
 	5,  // 6: factum.store.v1.ExpectedStream.expected:type_name -> factum.store.v1.ExpectedVersion
-	67, // 7: factum.store.v1.Query.items:type_name -> factum.store.v1.Query.Item
+	70, // 7: factum.store.v1.Query.items:type_name -> factum.store.v1.Query.Item
 	7,  // 8: factum.store.v1.AppendCondition.query:type_name -> factum.store.v1.Query
 	1,  // 9: factum.store.v1.DocumentChange.delete:type_name -> factum.store.v1.Unit
 	1,  // 10: factum.store.v1.DocumentChange.keep:type_name -> factum.store.v1.Unit
@@ -4762,15 +4938,15 @@ var file_factum_store_v1_store_proto_depIdxs = []int32{
 	10, // 14: factum.store.v1.AppendRequest.document_changes:type_name -> factum.store.v1.DocumentChange
 	3,  // 15: factum.store.v1.AppendRequest.events:type_name -> factum.store.v1.NewEvent
 	13, // 16: factum.store.v1.AppendResponse.streams:type_name -> factum.store.v1.StreamVersion
-	68, // 17: factum.store.v1.AppendResponse.recorded_at:type_name -> google.protobuf.Timestamp
+	71, // 17: factum.store.v1.AppendResponse.recorded_at:type_name -> google.protobuf.Timestamp
 	11, // 18: factum.store.v1.AppendStreamRequest.append:type_name -> factum.store.v1.AppendRequest
 	12, // 19: factum.store.v1.AppendStreamResponse.appended:type_name -> factum.store.v1.AppendResponse
 	16, // 20: factum.store.v1.AppendStreamResponse.failed:type_name -> factum.store.v1.Failure
-	57, // 21: factum.store.v1.Failure.refusal:type_name -> factum.store.v1.Refusal
+	60, // 21: factum.store.v1.Failure.refusal:type_name -> factum.store.v1.Refusal
 	9,  // 22: factum.store.v1.FindAppendRequest.idempotency_key:type_name -> factum.store.v1.IdempotencyKey
 	12, // 23: factum.store.v1.FindAppendResponse.appended:type_name -> factum.store.v1.AppendResponse
 	11, // 24: factum.store.v1.ImportRequest.append:type_name -> factum.store.v1.AppendRequest
-	68, // 25: factum.store.v1.ImportRequest.recorded_at:type_name -> google.protobuf.Timestamp
+	71, // 25: factum.store.v1.ImportRequest.recorded_at:type_name -> google.protobuf.Timestamp
 	12, // 26: factum.store.v1.ImportResponse.appended:type_name -> factum.store.v1.AppendResponse
 	0,  // 27: factum.store.v1.ReadStreamRequest.direction:type_name -> factum.store.v1.Direction
 	4,  // 28: factum.store.v1.ReadStreamResponse.events:type_name -> factum.store.v1.Event
@@ -4780,72 +4956,75 @@ var file_factum_store_v1_store_proto_depIdxs = []int32{
 	4,  // 32: factum.store.v1.ReadAllResponse.events:type_name -> factum.store.v1.Event
 	7,  // 33: factum.store.v1.SubscribeRequest.query:type_name -> factum.store.v1.Query
 	1,  // 34: factum.store.v1.SubscribeRequest.live_only:type_name -> factum.store.v1.Unit
-	69, // 35: factum.store.v1.SubscribeRequest.heartbeat:type_name -> google.protobuf.Duration
+	72, // 35: factum.store.v1.SubscribeRequest.heartbeat:type_name -> google.protobuf.Duration
 	28, // 36: factum.store.v1.SubscribeResponse.events:type_name -> factum.store.v1.EventBatch
 	29, // 37: factum.store.v1.SubscribeResponse.caught_up:type_name -> factum.store.v1.CaughtUp
 	30, // 38: factum.store.v1.SubscribeResponse.fell_behind:type_name -> factum.store.v1.FellBehind
 	31, // 39: factum.store.v1.SubscribeResponse.checkpoint:type_name -> factum.store.v1.Checkpoint
 	4,  // 40: factum.store.v1.EventBatch.events:type_name -> factum.store.v1.Event
-	69, // 41: factum.store.v1.WatchHeadRequest.heartbeat:type_name -> google.protobuf.Duration
+	72, // 41: factum.store.v1.WatchHeadRequest.heartbeat:type_name -> google.protobuf.Duration
 	38, // 42: factum.store.v1.ListStreamsResponse.streams:type_name -> factum.store.v1.StreamSummary
-	38, // 43: factum.store.v1.DescribeStreamResponse.stream:type_name -> factum.store.v1.StreamSummary
-	68, // 44: factum.store.v1.DescribeStreamResponse.changed_at:type_name -> google.protobuf.Timestamp
-	10, // 45: factum.store.v1.ChangeDocumentsRequest.changes:type_name -> factum.store.v1.DocumentChange
-	45, // 46: factum.store.v1.FindDocumentsResponse.documents:type_name -> factum.store.v1.Document
-	45, // 47: factum.store.v1.ScanDocumentsResponse.documents:type_name -> factum.store.v1.Document
-	50, // 48: factum.store.v1.SaveSnapshotRequest.snapshot:type_name -> factum.store.v1.Snapshot
-	50, // 49: factum.store.v1.LoadSnapshotResponse.snapshot:type_name -> factum.store.v1.Snapshot
-	58, // 50: factum.store.v1.Refusal.conflict:type_name -> factum.store.v1.Conflict
-	63, // 51: factum.store.v1.Refusal.key_reused:type_name -> factum.store.v1.KeyReused
-	65, // 52: factum.store.v1.Refusal.beyond_head:type_name -> factum.store.v1.BeyondHead
-	64, // 53: factum.store.v1.Refusal.event_id_reused:type_name -> factum.store.v1.EventIdReused
-	66, // 54: factum.store.v1.Refusal.denied:type_name -> factum.store.v1.Denied
-	59, // 55: factum.store.v1.Conflict.violations:type_name -> factum.store.v1.Violation
-	60, // 56: factum.store.v1.Violation.version:type_name -> factum.store.v1.VersionViolation
-	61, // 57: factum.store.v1.Violation.condition:type_name -> factum.store.v1.ConditionViolation
-	62, // 58: factum.store.v1.Violation.document:type_name -> factum.store.v1.DocumentViolation
-	5,  // 59: factum.store.v1.VersionViolation.expected:type_name -> factum.store.v1.ExpectedVersion
-	11, // 60: factum.store.v1.EventStoreService.Append:input_type -> factum.store.v1.AppendRequest
-	14, // 61: factum.store.v1.EventStoreService.AppendStream:input_type -> factum.store.v1.AppendStreamRequest
-	17, // 62: factum.store.v1.EventStoreService.FindAppend:input_type -> factum.store.v1.FindAppendRequest
-	19, // 63: factum.store.v1.EventStoreService.Import:input_type -> factum.store.v1.ImportRequest
-	21, // 64: factum.store.v1.EventStoreService.ReadStream:input_type -> factum.store.v1.ReadStreamRequest
-	24, // 65: factum.store.v1.EventStoreService.ReadAll:input_type -> factum.store.v1.ReadAllRequest
-	26, // 66: factum.store.v1.EventStoreService.Subscribe:input_type -> factum.store.v1.SubscribeRequest
-	32, // 67: factum.store.v1.EventStoreService.WatchHead:input_type -> factum.store.v1.WatchHeadRequest
-	34, // 68: factum.store.v1.EventStoreService.GetHead:input_type -> factum.store.v1.GetHeadRequest
-	36, // 69: factum.store.v1.EventStoreService.ListStreams:input_type -> factum.store.v1.ListStreamsRequest
-	39, // 70: factum.store.v1.EventStoreService.DescribeStream:input_type -> factum.store.v1.DescribeStreamRequest
-	41, // 71: factum.store.v1.EventStoreService.GetServerInfo:input_type -> factum.store.v1.GetServerInfoRequest
-	43, // 72: factum.store.v1.StateService.ChangeDocuments:input_type -> factum.store.v1.ChangeDocumentsRequest
-	46, // 73: factum.store.v1.StateService.FindDocuments:input_type -> factum.store.v1.FindDocumentsRequest
-	48, // 74: factum.store.v1.StateService.ScanDocuments:input_type -> factum.store.v1.ScanDocumentsRequest
-	51, // 75: factum.store.v1.StateService.SaveSnapshot:input_type -> factum.store.v1.SaveSnapshotRequest
-	53, // 76: factum.store.v1.StateService.LoadSnapshot:input_type -> factum.store.v1.LoadSnapshotRequest
-	55, // 77: factum.store.v1.StateService.ClearSnapshots:input_type -> factum.store.v1.ClearSnapshotsRequest
-	12, // 78: factum.store.v1.EventStoreService.Append:output_type -> factum.store.v1.AppendResponse
-	15, // 79: factum.store.v1.EventStoreService.AppendStream:output_type -> factum.store.v1.AppendStreamResponse
-	18, // 80: factum.store.v1.EventStoreService.FindAppend:output_type -> factum.store.v1.FindAppendResponse
-	20, // 81: factum.store.v1.EventStoreService.Import:output_type -> factum.store.v1.ImportResponse
-	22, // 82: factum.store.v1.EventStoreService.ReadStream:output_type -> factum.store.v1.ReadStreamResponse
-	25, // 83: factum.store.v1.EventStoreService.ReadAll:output_type -> factum.store.v1.ReadAllResponse
-	27, // 84: factum.store.v1.EventStoreService.Subscribe:output_type -> factum.store.v1.SubscribeResponse
-	33, // 85: factum.store.v1.EventStoreService.WatchHead:output_type -> factum.store.v1.WatchHeadResponse
-	35, // 86: factum.store.v1.EventStoreService.GetHead:output_type -> factum.store.v1.GetHeadResponse
-	37, // 87: factum.store.v1.EventStoreService.ListStreams:output_type -> factum.store.v1.ListStreamsResponse
-	40, // 88: factum.store.v1.EventStoreService.DescribeStream:output_type -> factum.store.v1.DescribeStreamResponse
-	42, // 89: factum.store.v1.EventStoreService.GetServerInfo:output_type -> factum.store.v1.GetServerInfoResponse
-	44, // 90: factum.store.v1.StateService.ChangeDocuments:output_type -> factum.store.v1.ChangeDocumentsResponse
-	47, // 91: factum.store.v1.StateService.FindDocuments:output_type -> factum.store.v1.FindDocumentsResponse
-	49, // 92: factum.store.v1.StateService.ScanDocuments:output_type -> factum.store.v1.ScanDocumentsResponse
-	52, // 93: factum.store.v1.StateService.SaveSnapshot:output_type -> factum.store.v1.SaveSnapshotResponse
-	54, // 94: factum.store.v1.StateService.LoadSnapshot:output_type -> factum.store.v1.LoadSnapshotResponse
-	56, // 95: factum.store.v1.StateService.ClearSnapshots:output_type -> factum.store.v1.ClearSnapshotsResponse
-	78, // [78:96] is the sub-list for method output_type
-	60, // [60:78] is the sub-list for method input_type
-	60, // [60:60] is the sub-list for extension type_name
-	60, // [60:60] is the sub-list for extension extendee
-	0,  // [0:60] is the sub-list for field type_name
+	41, // 43: factum.store.v1.ListEventTypesResponse.event_types:type_name -> factum.store.v1.EventTypeSummary
+	38, // 44: factum.store.v1.DescribeStreamResponse.stream:type_name -> factum.store.v1.StreamSummary
+	71, // 45: factum.store.v1.DescribeStreamResponse.changed_at:type_name -> google.protobuf.Timestamp
+	10, // 46: factum.store.v1.ChangeDocumentsRequest.changes:type_name -> factum.store.v1.DocumentChange
+	48, // 47: factum.store.v1.FindDocumentsResponse.documents:type_name -> factum.store.v1.Document
+	48, // 48: factum.store.v1.ScanDocumentsResponse.documents:type_name -> factum.store.v1.Document
+	53, // 49: factum.store.v1.SaveSnapshotRequest.snapshot:type_name -> factum.store.v1.Snapshot
+	53, // 50: factum.store.v1.LoadSnapshotResponse.snapshot:type_name -> factum.store.v1.Snapshot
+	61, // 51: factum.store.v1.Refusal.conflict:type_name -> factum.store.v1.Conflict
+	66, // 52: factum.store.v1.Refusal.key_reused:type_name -> factum.store.v1.KeyReused
+	68, // 53: factum.store.v1.Refusal.beyond_head:type_name -> factum.store.v1.BeyondHead
+	67, // 54: factum.store.v1.Refusal.event_id_reused:type_name -> factum.store.v1.EventIdReused
+	69, // 55: factum.store.v1.Refusal.denied:type_name -> factum.store.v1.Denied
+	62, // 56: factum.store.v1.Conflict.violations:type_name -> factum.store.v1.Violation
+	63, // 57: factum.store.v1.Violation.version:type_name -> factum.store.v1.VersionViolation
+	64, // 58: factum.store.v1.Violation.condition:type_name -> factum.store.v1.ConditionViolation
+	65, // 59: factum.store.v1.Violation.document:type_name -> factum.store.v1.DocumentViolation
+	5,  // 60: factum.store.v1.VersionViolation.expected:type_name -> factum.store.v1.ExpectedVersion
+	11, // 61: factum.store.v1.EventStoreService.Append:input_type -> factum.store.v1.AppendRequest
+	14, // 62: factum.store.v1.EventStoreService.AppendStream:input_type -> factum.store.v1.AppendStreamRequest
+	17, // 63: factum.store.v1.EventStoreService.FindAppend:input_type -> factum.store.v1.FindAppendRequest
+	19, // 64: factum.store.v1.EventStoreService.Import:input_type -> factum.store.v1.ImportRequest
+	21, // 65: factum.store.v1.EventStoreService.ReadStream:input_type -> factum.store.v1.ReadStreamRequest
+	24, // 66: factum.store.v1.EventStoreService.ReadAll:input_type -> factum.store.v1.ReadAllRequest
+	26, // 67: factum.store.v1.EventStoreService.Subscribe:input_type -> factum.store.v1.SubscribeRequest
+	32, // 68: factum.store.v1.EventStoreService.WatchHead:input_type -> factum.store.v1.WatchHeadRequest
+	34, // 69: factum.store.v1.EventStoreService.GetHead:input_type -> factum.store.v1.GetHeadRequest
+	36, // 70: factum.store.v1.EventStoreService.ListStreams:input_type -> factum.store.v1.ListStreamsRequest
+	39, // 71: factum.store.v1.EventStoreService.ListEventTypes:input_type -> factum.store.v1.ListEventTypesRequest
+	42, // 72: factum.store.v1.EventStoreService.DescribeStream:input_type -> factum.store.v1.DescribeStreamRequest
+	44, // 73: factum.store.v1.EventStoreService.GetServerInfo:input_type -> factum.store.v1.GetServerInfoRequest
+	46, // 74: factum.store.v1.StateService.ChangeDocuments:input_type -> factum.store.v1.ChangeDocumentsRequest
+	49, // 75: factum.store.v1.StateService.FindDocuments:input_type -> factum.store.v1.FindDocumentsRequest
+	51, // 76: factum.store.v1.StateService.ScanDocuments:input_type -> factum.store.v1.ScanDocumentsRequest
+	54, // 77: factum.store.v1.StateService.SaveSnapshot:input_type -> factum.store.v1.SaveSnapshotRequest
+	56, // 78: factum.store.v1.StateService.LoadSnapshot:input_type -> factum.store.v1.LoadSnapshotRequest
+	58, // 79: factum.store.v1.StateService.ClearSnapshots:input_type -> factum.store.v1.ClearSnapshotsRequest
+	12, // 80: factum.store.v1.EventStoreService.Append:output_type -> factum.store.v1.AppendResponse
+	15, // 81: factum.store.v1.EventStoreService.AppendStream:output_type -> factum.store.v1.AppendStreamResponse
+	18, // 82: factum.store.v1.EventStoreService.FindAppend:output_type -> factum.store.v1.FindAppendResponse
+	20, // 83: factum.store.v1.EventStoreService.Import:output_type -> factum.store.v1.ImportResponse
+	22, // 84: factum.store.v1.EventStoreService.ReadStream:output_type -> factum.store.v1.ReadStreamResponse
+	25, // 85: factum.store.v1.EventStoreService.ReadAll:output_type -> factum.store.v1.ReadAllResponse
+	27, // 86: factum.store.v1.EventStoreService.Subscribe:output_type -> factum.store.v1.SubscribeResponse
+	33, // 87: factum.store.v1.EventStoreService.WatchHead:output_type -> factum.store.v1.WatchHeadResponse
+	35, // 88: factum.store.v1.EventStoreService.GetHead:output_type -> factum.store.v1.GetHeadResponse
+	37, // 89: factum.store.v1.EventStoreService.ListStreams:output_type -> factum.store.v1.ListStreamsResponse
+	40, // 90: factum.store.v1.EventStoreService.ListEventTypes:output_type -> factum.store.v1.ListEventTypesResponse
+	43, // 91: factum.store.v1.EventStoreService.DescribeStream:output_type -> factum.store.v1.DescribeStreamResponse
+	45, // 92: factum.store.v1.EventStoreService.GetServerInfo:output_type -> factum.store.v1.GetServerInfoResponse
+	47, // 93: factum.store.v1.StateService.ChangeDocuments:output_type -> factum.store.v1.ChangeDocumentsResponse
+	50, // 94: factum.store.v1.StateService.FindDocuments:output_type -> factum.store.v1.FindDocumentsResponse
+	52, // 95: factum.store.v1.StateService.ScanDocuments:output_type -> factum.store.v1.ScanDocumentsResponse
+	55, // 96: factum.store.v1.StateService.SaveSnapshot:output_type -> factum.store.v1.SaveSnapshotResponse
+	57, // 97: factum.store.v1.StateService.LoadSnapshot:output_type -> factum.store.v1.LoadSnapshotResponse
+	59, // 98: factum.store.v1.StateService.ClearSnapshots:output_type -> factum.store.v1.ClearSnapshotsResponse
+	80, // [80:99] is the sub-list for method output_type
+	61, // [61:80] is the sub-list for method input_type
+	61, // [61:61] is the sub-list for extension type_name
+	61, // [61:61] is the sub-list for extension extendee
+	0,  // [0:61] is the sub-list for field type_name
 }
 
 func init() { file_factum_store_v1_store_proto_init() }
@@ -4885,28 +5064,28 @@ func file_factum_store_v1_store_proto_init() {
 		(*SubscribeResponse_Checkpoint)(nil),
 	}
 	file_factum_store_v1_store_proto_msgTypes[35].OneofWrappers = []any{}
-	file_factum_store_v1_store_proto_msgTypes[56].OneofWrappers = []any{
+	file_factum_store_v1_store_proto_msgTypes[59].OneofWrappers = []any{
 		(*Refusal_Conflict)(nil),
 		(*Refusal_KeyReused)(nil),
 		(*Refusal_BeyondHead)(nil),
 		(*Refusal_EventIdReused)(nil),
 		(*Refusal_Denied)(nil),
 	}
-	file_factum_store_v1_store_proto_msgTypes[58].OneofWrappers = []any{
+	file_factum_store_v1_store_proto_msgTypes[61].OneofWrappers = []any{
 		(*Violation_Version)(nil),
 		(*Violation_Condition)(nil),
 		(*Violation_Document)(nil),
 		(*Violation_Transaction)(nil),
 		(*Violation_MissingEvent)(nil),
 	}
-	file_factum_store_v1_store_proto_msgTypes[66].OneofWrappers = []any{}
+	file_factum_store_v1_store_proto_msgTypes[69].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_factum_store_v1_store_proto_rawDesc), len(file_factum_store_v1_store_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   67,
+			NumMessages:   70,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

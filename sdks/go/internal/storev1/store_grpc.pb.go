@@ -34,6 +34,7 @@ const (
 	EventStoreService_WatchHead_FullMethodName      = "/factum.store.v1.EventStoreService/WatchHead"
 	EventStoreService_GetHead_FullMethodName        = "/factum.store.v1.EventStoreService/GetHead"
 	EventStoreService_ListStreams_FullMethodName    = "/factum.store.v1.EventStoreService/ListStreams"
+	EventStoreService_ListEventTypes_FullMethodName = "/factum.store.v1.EventStoreService/ListEventTypes"
 	EventStoreService_DescribeStream_FullMethodName = "/factum.store.v1.EventStoreService/DescribeStream"
 	EventStoreService_GetServerInfo_FullMethodName  = "/factum.store.v1.EventStoreService/GetServerInfo"
 )
@@ -68,6 +69,8 @@ type EventStoreServiceClient interface {
 	GetHead(ctx context.Context, in *GetHeadRequest, opts ...grpc.CallOption) (*GetHeadResponse, error)
 	// Lists streams in the byte order of their names.
 	ListStreams(ctx context.Context, in *ListStreamsRequest, opts ...grpc.CallOption) (*ListStreamsResponse, error)
+	// Lists event types in the byte order of their names.
+	ListEventTypes(ctx context.Context, in *ListEventTypesRequest, opts ...grpc.CallOption) (*ListEventTypesResponse, error)
 	// Returns the version of a stream, and its last event's position and time.
 	DescribeStream(ctx context.Context, in *DescribeStreamRequest, opts ...grpc.CallOption) (*DescribeStreamResponse, error)
 	// Describes the server: its version, backend, features and limits.
@@ -221,6 +224,16 @@ func (c *eventStoreServiceClient) ListStreams(ctx context.Context, in *ListStrea
 	return out, nil
 }
 
+func (c *eventStoreServiceClient) ListEventTypes(ctx context.Context, in *ListEventTypesRequest, opts ...grpc.CallOption) (*ListEventTypesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListEventTypesResponse)
+	err := c.cc.Invoke(ctx, EventStoreService_ListEventTypes_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *eventStoreServiceClient) DescribeStream(ctx context.Context, in *DescribeStreamRequest, opts ...grpc.CallOption) (*DescribeStreamResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(DescribeStreamResponse)
@@ -271,6 +284,8 @@ type EventStoreServiceServer interface {
 	GetHead(context.Context, *GetHeadRequest) (*GetHeadResponse, error)
 	// Lists streams in the byte order of their names.
 	ListStreams(context.Context, *ListStreamsRequest) (*ListStreamsResponse, error)
+	// Lists event types in the byte order of their names.
+	ListEventTypes(context.Context, *ListEventTypesRequest) (*ListEventTypesResponse, error)
 	// Returns the version of a stream, and its last event's position and time.
 	DescribeStream(context.Context, *DescribeStreamRequest) (*DescribeStreamResponse, error)
 	// Describes the server: its version, backend, features and limits.
@@ -314,6 +329,9 @@ func (UnimplementedEventStoreServiceServer) GetHead(context.Context, *GetHeadReq
 }
 func (UnimplementedEventStoreServiceServer) ListStreams(context.Context, *ListStreamsRequest) (*ListStreamsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListStreams not implemented")
+}
+func (UnimplementedEventStoreServiceServer) ListEventTypes(context.Context, *ListEventTypesRequest) (*ListEventTypesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListEventTypes not implemented")
 }
 func (UnimplementedEventStoreServiceServer) DescribeStream(context.Context, *DescribeStreamRequest) (*DescribeStreamResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DescribeStream not implemented")
@@ -483,6 +501,24 @@ func _EventStoreService_ListStreams_Handler(srv interface{}, ctx context.Context
 	return interceptor(ctx, in, info, handler)
 }
 
+func _EventStoreService_ListEventTypes_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListEventTypesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(EventStoreServiceServer).ListEventTypes(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: EventStoreService_ListEventTypes_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(EventStoreServiceServer).ListEventTypes(ctx, req.(*ListEventTypesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _EventStoreService_DescribeStream_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(DescribeStreamRequest)
 	if err := dec(in); err != nil {
@@ -545,6 +581,10 @@ var EventStoreService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListStreams",
 			Handler:    _EventStoreService_ListStreams_Handler,
+		},
+		{
+			MethodName: "ListEventTypes",
+			Handler:    _EventStoreService_ListEventTypes_Handler,
 		},
 		{
 			MethodName: "DescribeStream",

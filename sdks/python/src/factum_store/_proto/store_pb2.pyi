@@ -409,6 +409,30 @@ class StreamSummary(_message.Message):
     position: int
     def __init__(self, stream: _Optional[str] = ..., version: _Optional[int] = ..., position: _Optional[int] = ...) -> None: ...
 
+class ListEventTypesRequest(_message.Message):
+    __slots__ = ("page_size", "page_token")
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    page_size: int
+    page_token: str
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ListEventTypesResponse(_message.Message):
+    __slots__ = ("event_types", "next_page_token")
+    EVENT_TYPES_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    event_types: _containers.RepeatedCompositeFieldContainer[EventTypeSummary]
+    next_page_token: str
+    def __init__(self, event_types: _Optional[_Iterable[_Union[EventTypeSummary, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class EventTypeSummary(_message.Message):
+    __slots__ = ("event_type", "position")
+    EVENT_TYPE_FIELD_NUMBER: _ClassVar[int]
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    event_type: str
+    position: int
+    def __init__(self, event_type: _Optional[str] = ..., position: _Optional[int] = ...) -> None: ...
+
 class DescribeStreamRequest(_message.Message):
     __slots__ = ("stream",)
     STREAM_FIELD_NUMBER: _ClassVar[int]

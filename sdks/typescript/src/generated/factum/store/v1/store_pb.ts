@@ -17,7 +17,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file factum/store/v1/store.proto.
  */
 export const file_factum_store_v1_store: GenFile = /*@__PURE__*/
-  fileDesc("ChtmYWN0dW0vc3RvcmUvdjEvc3RvcmUucHJvdG8SD2ZhY3R1bS5zdG9yZS52MSIGCgRVbml0IpACCghNZXRhZGF0YRISCgVhY3RvchgBIAEoCUgAiAEBEhMKBnJlYXNvbhgCIAEoCUgBiAEBEhsKDmNvcnJlbGF0aW9uX2lkGAMgASgJSAKIAQESGQoMY2F1c2F0aW9uX2lkGAQgASgJSAOIAQESEwoGdGVuYW50GAUgASgJSASIAQESGQoMdHJhY2VfcGFyZW50GAYgASgJSAWIAQESDQoFZXh0cmEYByABKAwSDwoHZm9yZWlnbhgIIAEoDEIICgZfYWN0b3JCCQoHX3JlYXNvbkIRCg9fY29ycmVsYXRpb25faWRCDwoNX2NhdXNhdGlvbl9pZEIJCgdfdGVuYW50Qg8KDV90cmFjZV9wYXJlbnQisQEKCE5ld0V2ZW50EgoKAmlkGAEgASgJEhIKCmV2ZW50X3R5cGUYAiABKAkSFgoOc2NoZW1hX3ZlcnNpb24YAyABKA0SFAoMY29udGVudF90eXBlGAQgASgJEgwKBGRhdGEYBSABKAwSDAoEdGFncxgGIAMoCRIrCghtZXRhZGF0YRgHIAEoCzIZLmZhY3R1bS5zdG9yZS52MS5NZXRhZGF0YRIOCgZzdHJlYW0YCCABKA0iggIKBUV2ZW50EhAKCHBvc2l0aW9uGAEgASgEEg4KBnN0cmVhbRgCIAEoCRIPCgd2ZXJzaW9uGAMgASgEEgoKAmlkGAQgASgJEhIKCmV2ZW50X3R5cGUYBSABKAkSFgoOc2NoZW1hX3ZlcnNpb24YBiABKA0SFAoMY29udGVudF90eXBlGAcgASgJEgwKBGRhdGEYCCABKAwSDAoEdGFncxgJIAMoCRIrCghtZXRhZGF0YRgKIAEoCzIZLmZhY3R1bS5zdG9yZS52MS5NZXRhZGF0YRIvCgtyZWNvcmRlZF9hdBgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAirAEKD0V4cGVjdGVkVmVyc2lvbhIkCgNhbnkYASABKAsyFS5mYWN0dW0uc3RvcmUudjEuVW5pdEgAEioKCW5vX3N0cmVhbRgCIAEoCzIVLmZhY3R1bS5zdG9yZS52MS5Vbml0SAASLgoNc3RyZWFtX2V4aXN0cxgDIAEoCzIVLmZhY3R1bS5zdG9yZS52MS5Vbml0SAASDwoFZXhhY3QYBCABKARIAEIGCgRraW5kIlQKDkV4cGVjdGVkU3RyZWFtEg4KBnN0cmVhbRgBIAEoCRIyCghleHBlY3RlZBgCIAEoCzIgLmZhY3R1bS5zdG9yZS52MS5FeHBlY3RlZFZlcnNpb24isAEKBVF1ZXJ5EioKBWl0ZW1zGAEgAygLMhsuZmFjdHVtLnN0b3JlLnYxLlF1ZXJ5Lkl0ZW0aewoESXRlbRIVCghjYXRlZ29yeRgBIAEoCUgAiAEBEhoKDXN0cmVhbV9wcmVmaXgYAiABKAlIAYgBARITCgtldmVudF90eXBlcxgDIAMoCRIMCgR0YWdzGAQgAygJQgsKCV9jYXRlZ29yeUIQCg5fc3RyZWFtX3ByZWZpeCJHCg9BcHBlbmRDb25kaXRpb24SJQoFcXVlcnkYASABKAsyFi5mYWN0dW0uc3RvcmUudjEuUXVlcnkSDQoFYWZ0ZXIYAiABKAQiMgoOSWRlbXBvdGVuY3lLZXkSCwoDa2V5GAEgASgJEhMKC2ZpbmdlcnByaW50GAIgASgMIrwBCg5Eb2N1bWVudENoYW5nZRILCgNrZXkYASABKAkSHgoRZXhwZWN0ZWRfcmV2aXNpb24YAiABKARIAYgBARINCgNwdXQYAyABKAlIABInCgZkZWxldGUYBCABKAsyFS5mYWN0dW0uc3RvcmUudjEuVW5pdEgAEiUKBGtlZXAYBSABKAsyFS5mYWN0dW0uc3RvcmUudjEuVW5pdEgAQggKBmVmZmVjdEIUChJfZXhwZWN0ZWRfcmV2aXNpb24irwIKDUFwcGVuZFJlcXVlc3QSMAoHc3RyZWFtcxgBIAMoCzIfLmZhY3R1bS5zdG9yZS52MS5FeHBlY3RlZFN0cmVhbRIzCgljb25kaXRpb24YAiABKAsyIC5mYWN0dW0uc3RvcmUudjEuQXBwZW5kQ29uZGl0aW9uEjgKD2lkZW1wb3RlbmN5X2tleRgDIAEoCzIfLmZhY3R1bS5zdG9yZS52MS5JZGVtcG90ZW5jeUtleRI5ChBkb2N1bWVudF9jaGFuZ2VzGAQgAygLMh8uZmFjdHVtLnN0b3JlLnYxLkRvY3VtZW50Q2hhbmdlEhcKD3JlcXVpcmVkX2V2ZW50cxgFIAMoCRIpCgZldmVudHMYBiADKAsyGS5mYWN0dW0uc3RvcmUudjEuTmV3RXZlbnQipQEKDkFwcGVuZFJlc3BvbnNlEhAKCHBvc2l0aW9uGAEgASgEEg0KBWNvdW50GAIgASgEEi8KB3N0cmVhbXMYAyADKAsyHi5mYWN0dW0uc3RvcmUudjEuU3RyZWFtVmVyc2lvbhIvCgtyZWNvcmRlZF9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEAoIcmVwZWF0ZWQYBSABKAgiMAoNU3RyZWFtVmVyc2lvbhIOCgZzdHJlYW0YASABKAkSDwoHdmVyc2lvbhgCIAEoBCJZChNBcHBlbmRTdHJlYW1SZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAQSLgoGYXBwZW5kGAIgASgLMh4uZmFjdHVtLnN0b3JlLnYxLkFwcGVuZFJlcXVlc3QilQEKFEFwcGVuZFN0cmVhbVJlc3BvbnNlEhIKCnJlcXVlc3RfaWQYASABKAQSMwoIYXBwZW5kZWQYAiABKAsyHy5mYWN0dW0uc3RvcmUudjEuQXBwZW5kUmVzcG9uc2VIABIqCgZmYWlsZWQYAyABKAsyGC5mYWN0dW0uc3RvcmUudjEuRmFpbHVyZUgAQggKBnJlc3VsdCJjCgdGYWlsdXJlEgwKBGNvZGUYASABKAUSDwoHbWVzc2FnZRgCIAEoCRIOCgZyZWFzb24YAyABKAkSKQoHcmVmdXNhbBgEIAEoCzIYLmZhY3R1bS5zdG9yZS52MS5SZWZ1c2FsIk0KEUZpbmRBcHBlbmRSZXF1ZXN0EjgKD2lkZW1wb3RlbmN5X2tleRgBIAEoCzIfLmZhY3R1bS5zdG9yZS52MS5JZGVtcG90ZW5jeUtleSJHChJGaW5kQXBwZW5kUmVzcG9uc2USMQoIYXBwZW5kZWQYASABKAsyHy5mYWN0dW0uc3RvcmUudjEuQXBwZW5kUmVzcG9uc2UicAoNSW1wb3J0UmVxdWVzdBIuCgZhcHBlbmQYASABKAsyHi5mYWN0dW0uc3RvcmUudjEuQXBwZW5kUmVxdWVzdBIvCgtyZWNvcmRlZF9hdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiQwoOSW1wb3J0UmVzcG9uc2USMQoIYXBwZW5kZWQYASABKAsyHy5mYWN0dW0uc3RvcmUudjEuQXBwZW5kUmVzcG9uc2UilQEKEVJlYWRTdHJlYW1SZXF1ZXN0Eg4KBnN0cmVhbRgBIAEoCRItCglkaXJlY3Rpb24YAiABKA4yGi5mYWN0dW0uc3RvcmUudjEuRGlyZWN0aW9uEhMKBmN1cnNvchgDIAEoBEgAiAEBEg0KBWxpbWl0GAQgASgEEhIKCm11c3RfZXhpc3QYBSABKAhCCQoHX2N1cnNvciJYChJSZWFkU3RyZWFtUmVzcG9uc2USJgoGZXZlbnRzGAEgAygLMhYuZmFjdHVtLnN0b3JlLnYxLkV2ZW50EgwKBGhlYWQYAiABKAQSDAoEbW9yZRgDIAEoCCIcCgtTdHJlYW1OYW1lcxINCgVuYW1lcxgBIAMoCSLRAQoOUmVhZEFsbFJlcXVlc3QSJwoFcXVlcnkYASABKAsyFi5mYWN0dW0uc3RvcmUudjEuUXVlcnlIABIvCgdzdHJlYW1zGAIgASgLMhwuZmFjdHVtLnN0b3JlLnYxLlN0cmVhbU5hbWVzSAASLQoJZGlyZWN0aW9uGAMgASgOMhouZmFjdHVtLnN0b3JlLnYxLkRpcmVjdGlvbhITCgZjdXJzb3IYBCABKARIAYgBARINCgVsaW1pdBgFIAEoBEIHCgVzY29wZUIJCgdfY3Vyc29yIlUKD1JlYWRBbGxSZXNwb25zZRImCgZldmVudHMYASADKAsyFi5mYWN0dW0uc3RvcmUudjEuRXZlbnQSDAoEaGVhZBgCIAEoBBIMCgRtb3JlGAMgASgIIsABChBTdWJzY3JpYmVSZXF1ZXN0EiUKBXF1ZXJ5GAEgASgLMhYuZmFjdHVtLnN0b3JlLnYxLlF1ZXJ5Eg8KBWFmdGVyGAIgASgESAASKgoJbGl2ZV9vbmx5GAMgASgLMhUuZmFjdHVtLnN0b3JlLnYxLlVuaXRIABIsCgloZWFydGJlYXQYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SEQoJbWF4X2JhdGNoGAUgASgNQgcKBXN0YXJ0IuQBChFTdWJzY3JpYmVSZXNwb25zZRItCgZldmVudHMYASABKAsyGy5mYWN0dW0uc3RvcmUudjEuRXZlbnRCYXRjaEgAEi4KCWNhdWdodF91cBgCIAEoCzIZLmZhY3R1bS5zdG9yZS52MS5DYXVnaHRVcEgAEjIKC2ZlbGxfYmVoaW5kGAMgASgLMhsuZmFjdHVtLnN0b3JlLnYxLkZlbGxCZWhpbmRIABIxCgpjaGVja3BvaW50GAQgASgLMhsuZmFjdHVtLnN0b3JlLnYxLkNoZWNrcG9pbnRIAEIJCgdtZXNzYWdlIkYKCkV2ZW50QmF0Y2gSJgoGZXZlbnRzGAEgAygLMhYuZmFjdHVtLnN0b3JlLnYxLkV2ZW50EhAKCHBvc2l0aW9uGAIgASgEIhwKCENhdWdodFVwEhAKCHBvc2l0aW9uGAEgASgEIiwKCkZlbGxCZWhpbmQSEAoIcG9zaXRpb24YASABKAQSDAoEaGVhZBgCIAEoBCIeCgpDaGVja3BvaW50EhAKCHBvc2l0aW9uGAEgASgEIkAKEFdhdGNoSGVhZFJlcXVlc3QSLAoJaGVhcnRiZWF0GAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIiUKEVdhdGNoSGVhZFJlc3BvbnNlEhAKCHBvc2l0aW9uGAEgASgEIhAKDkdldEhlYWRSZXF1ZXN0IiMKD0dldEhlYWRSZXNwb25zZRIQCghwb3NpdGlvbhgBIAEoBCJfChJMaXN0U3RyZWFtc1JlcXVlc3QSFQoIY2F0ZWdvcnkYASABKAlIAIgBARIRCglwYWdlX3NpemUYAiABKA0SEgoKcGFnZV90b2tlbhgDIAEoCUILCglfY2F0ZWdvcnkiXwoTTGlzdFN0cmVhbXNSZXNwb25zZRIvCgdzdHJlYW1zGAEgAygLMh4uZmFjdHVtLnN0b3JlLnYxLlN0cmVhbVN1bW1hcnkSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIkIKDVN0cmVhbVN1bW1hcnkSDgoGc3RyZWFtGAEgASgJEg8KB3ZlcnNpb24YAiABKAQSEAoIcG9zaXRpb24YAyABKAQiJwoVRGVzY3JpYmVTdHJlYW1SZXF1ZXN0Eg4KBnN0cmVhbRgBIAEoCSJ4ChZEZXNjcmliZVN0cmVhbVJlc3BvbnNlEi4KBnN0cmVhbRgBIAEoCzIeLmZhY3R1bS5zdG9yZS52MS5TdHJlYW1TdW1tYXJ5Ei4KCmNoYW5nZWRfYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIhYKFEdldFNlcnZlckluZm9SZXF1ZXN0IoEBChVHZXRTZXJ2ZXJJbmZvUmVzcG9uc2USDwoHdmVyc2lvbhgBIAEoCRIPCgdiYWNrZW5kGAIgASgJEhAKCGZlYXR1cmVzGAMgAygJEhkKEW1heF9hcHBlbmRfZXZlbnRzGAQgASgEEhkKEW1heF9tZXNzYWdlX2J5dGVzGAUgASgEIkoKFkNoYW5nZURvY3VtZW50c1JlcXVlc3QSMAoHY2hhbmdlcxgBIAMoCzIfLmZhY3R1bS5zdG9yZS52MS5Eb2N1bWVudENoYW5nZSIrChdDaGFuZ2VEb2N1bWVudHNSZXNwb25zZRIQCghyZXZpc2lvbhgBIAEoBCI4CghEb2N1bWVudBILCgNrZXkYASABKAkSEAoIcmV2aXNpb24YAiABKAQSDQoFdmFsdWUYAyABKAkiJAoURmluZERvY3VtZW50c1JlcXVlc3QSDAoEa2V5cxgBIAMoCSJFChVGaW5kRG9jdW1lbnRzUmVzcG9uc2USLAoJZG9jdW1lbnRzGAEgAygLMhkuZmFjdHVtLnN0b3JlLnYxLkRvY3VtZW50IkQKFFNjYW5Eb2N1bWVudHNSZXF1ZXN0Eg4KBnByZWZpeBgBIAEoCRINCgVhZnRlchgCIAEoCRINCgVsaW1pdBgDIAEoDSJFChVTY2FuRG9jdW1lbnRzUmVzcG9uc2USLAoJZG9jdW1lbnRzGAEgAygLMhkuZmFjdHVtLnN0b3JlLnYxLkRvY3VtZW50ImMKCFNuYXBzaG90Eg4KBnN0cmVhbRgBIAEoCRIPCgd2ZXJzaW9uGAIgASgEEhAKCHBvc2l0aW9uGAMgASgEEhYKDnNjaGVtYV92ZXJzaW9uGAQgASgNEgwKBGRhdGEYBSABKAwiQgoTU2F2ZVNuYXBzaG90UmVxdWVzdBIrCghzbmFwc2hvdBgBIAEoCzIZLmZhY3R1bS5zdG9yZS52MS5TbmFwc2hvdCIWChRTYXZlU25hcHNob3RSZXNwb25zZSIlChNMb2FkU25hcHNob3RSZXF1ZXN0Eg4KBnN0cmVhbRgBIAEoCSJDChRMb2FkU25hcHNob3RSZXNwb25zZRIrCghzbmFwc2hvdBgBIAEoCzIZLmZhY3R1bS5zdG9yZS52MS5TbmFwc2hvdCIXChVDbGVhclNuYXBzaG90c1JlcXVlc3QiGAoWQ2xlYXJTbmFwc2hvdHNSZXNwb25zZSKMAgoHUmVmdXNhbBItCghjb25mbGljdBgBIAEoCzIZLmZhY3R1bS5zdG9yZS52MS5Db25mbGljdEgAEjAKCmtleV9yZXVzZWQYAiABKAsyGi5mYWN0dW0uc3RvcmUudjEuS2V5UmV1c2VkSAASMgoLYmV5b25kX2hlYWQYAyABKAsyGy5mYWN0dW0uc3RvcmUudjEuQmV5b25kSGVhZEgAEjkKD2V2ZW50X2lkX3JldXNlZBgEIAEoCzIeLmZhY3R1bS5zdG9yZS52MS5FdmVudElkUmV1c2VkSAASKQoGZGVuaWVkGAUgASgLMhcuZmFjdHVtLnN0b3JlLnYxLkRlbmllZEgAQgYKBGtpbmQiSwoIQ29uZmxpY3QSLgoKdmlvbGF0aW9ucxgBIAMoCzIaLmZhY3R1bS5zdG9yZS52MS5WaW9sYXRpb24SDwoHb21pdHRlZBgCIAEoDSLrAQoJVmlvbGF0aW9uEjQKB3ZlcnNpb24YASABKAsyIS5mYWN0dW0uc3RvcmUudjEuVmVyc2lvblZpb2xhdGlvbkgAEjgKCWNvbmRpdGlvbhgCIAEoCzIjLmZhY3R1bS5zdG9yZS52MS5Db25kaXRpb25WaW9sYXRpb25IABI2Cghkb2N1bWVudBgDIAEoCzIiLmZhY3R1bS5zdG9yZS52MS5Eb2N1bWVudFZpb2xhdGlvbkgAEhUKC3RyYW5zYWN0aW9uGAQgASgJSAASFwoNbWlzc2luZ19ldmVudBgFIAEoCUgAQgYKBGtpbmQiZgoQVmVyc2lvblZpb2xhdGlvbhIOCgZzdHJlYW0YASABKAkSMgoIZXhwZWN0ZWQYAiABKAsyIC5mYWN0dW0uc3RvcmUudjEuRXhwZWN0ZWRWZXJzaW9uEg4KBmFjdHVhbBgDIAEoBCIjChJDb25kaXRpb25WaW9sYXRpb24SDQoFZm91bmQYASABKAQiVAoRRG9jdW1lbnRWaW9sYXRpb24SCwoDa2V5GAEgASgJEhkKEWV4cGVjdGVkX3JldmlzaW9uGAIgASgEEhcKD2FjdHVhbF9yZXZpc2lvbhgDIAEoBCIYCglLZXlSZXVzZWQSCwoDa2V5GAEgASgJIi0KDUV2ZW50SWRSZXVzZWQSCgoCaWQYASABKAkSEAoIcG9zaXRpb24YAiABKAQiLAoKQmV5b25kSGVhZBIQCghwb3NpdGlvbhgBIAEoBBIMCgRoZWFkGAIgASgEIkEKBkRlbmllZBIRCglwcmluY2lwYWwYASABKAkSEgoKcGVybWlzc2lvbhgCIAEoCRIQCghyZXNvdXJjZRgDIAEoCSpVCglEaXJlY3Rpb24SGQoVRElSRUNUSU9OX1VOU1BFQ0lGSUVEEAASFQoRRElSRUNUSU9OX0ZPUldBUkQQARIWChJESVJFQ1RJT05fQkFDS1dBUkQQAjKhCAoRRXZlbnRTdG9yZVNlcnZpY2USSQoGQXBwZW5kEh4uZmFjdHVtLnN0b3JlLnYxLkFwcGVuZFJlcXVlc3QaHy5mYWN0dW0uc3RvcmUudjEuQXBwZW5kUmVzcG9uc2USXwoMQXBwZW5kU3RyZWFtEiQuZmFjdHVtLnN0b3JlLnYxLkFwcGVuZFN0cmVhbVJlcXVlc3QaJS5mYWN0dW0uc3RvcmUudjEuQXBwZW5kU3RyZWFtUmVzcG9uc2UoATABElUKCkZpbmRBcHBlbmQSIi5mYWN0dW0uc3RvcmUudjEuRmluZEFwcGVuZFJlcXVlc3QaIy5mYWN0dW0uc3RvcmUudjEuRmluZEFwcGVuZFJlc3BvbnNlEkkKBkltcG9ydBIeLmZhY3R1bS5zdG9yZS52MS5JbXBvcnRSZXF1ZXN0Gh8uZmFjdHVtLnN0b3JlLnYxLkltcG9ydFJlc3BvbnNlElcKClJlYWRTdHJlYW0SIi5mYWN0dW0uc3RvcmUudjEuUmVhZFN0cmVhbVJlcXVlc3QaIy5mYWN0dW0uc3RvcmUudjEuUmVhZFN0cmVhbVJlc3BvbnNlMAESTgoHUmVhZEFsbBIfLmZhY3R1bS5zdG9yZS52MS5SZWFkQWxsUmVxdWVzdBogLmZhY3R1bS5zdG9yZS52MS5SZWFkQWxsUmVzcG9uc2UwARJUCglTdWJzY3JpYmUSIS5mYWN0dW0uc3RvcmUudjEuU3Vic2NyaWJlUmVxdWVzdBoiLmZhY3R1bS5zdG9yZS52MS5TdWJzY3JpYmVSZXNwb25zZTABElQKCVdhdGNoSGVhZBIhLmZhY3R1bS5zdG9yZS52MS5XYXRjaEhlYWRSZXF1ZXN0GiIuZmFjdHVtLnN0b3JlLnYxLldhdGNoSGVhZFJlc3BvbnNlMAESTAoHR2V0SGVhZBIfLmZhY3R1bS5zdG9yZS52MS5HZXRIZWFkUmVxdWVzdBogLmZhY3R1bS5zdG9yZS52MS5HZXRIZWFkUmVzcG9uc2USWAoLTGlzdFN0cmVhbXMSIy5mYWN0dW0uc3RvcmUudjEuTGlzdFN0cmVhbXNSZXF1ZXN0GiQuZmFjdHVtLnN0b3JlLnYxLkxpc3RTdHJlYW1zUmVzcG9uc2USYQoORGVzY3JpYmVTdHJlYW0SJi5mYWN0dW0uc3RvcmUudjEuRGVzY3JpYmVTdHJlYW1SZXF1ZXN0GicuZmFjdHVtLnN0b3JlLnYxLkRlc2NyaWJlU3RyZWFtUmVzcG9uc2USXgoNR2V0U2VydmVySW5mbxIlLmZhY3R1bS5zdG9yZS52MS5HZXRTZXJ2ZXJJbmZvUmVxdWVzdBomLmZhY3R1bS5zdG9yZS52MS5HZXRTZXJ2ZXJJbmZvUmVzcG9uc2Uy1QQKDFN0YXRlU2VydmljZRJkCg9DaGFuZ2VEb2N1bWVudHMSJy5mYWN0dW0uc3RvcmUudjEuQ2hhbmdlRG9jdW1lbnRzUmVxdWVzdBooLmZhY3R1bS5zdG9yZS52MS5DaGFuZ2VEb2N1bWVudHNSZXNwb25zZRJgCg1GaW5kRG9jdW1lbnRzEiUuZmFjdHVtLnN0b3JlLnYxLkZpbmREb2N1bWVudHNSZXF1ZXN0GiYuZmFjdHVtLnN0b3JlLnYxLkZpbmREb2N1bWVudHNSZXNwb25zZTABEmAKDVNjYW5Eb2N1bWVudHMSJS5mYWN0dW0uc3RvcmUudjEuU2NhbkRvY3VtZW50c1JlcXVlc3QaJi5mYWN0dW0uc3RvcmUudjEuU2NhbkRvY3VtZW50c1Jlc3BvbnNlMAESWwoMU2F2ZVNuYXBzaG90EiQuZmFjdHVtLnN0b3JlLnYxLlNhdmVTbmFwc2hvdFJlcXVlc3QaJS5mYWN0dW0uc3RvcmUudjEuU2F2ZVNuYXBzaG90UmVzcG9uc2USWwoMTG9hZFNuYXBzaG90EiQuZmFjdHVtLnN0b3JlLnYxLkxvYWRTbmFwc2hvdFJlcXVlc3QaJS5mYWN0dW0uc3RvcmUudjEuTG9hZFNuYXBzaG90UmVzcG9uc2USYQoOQ2xlYXJTbmFwc2hvdHMSJi5mYWN0dW0uc3RvcmUudjEuQ2xlYXJTbmFwc2hvdHNSZXF1ZXN0GicuZmFjdHVtLnN0b3JlLnYxLkNsZWFyU25hcHNob3RzUmVzcG9uc2ViBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("ChtmYWN0dW0vc3RvcmUvdjEvc3RvcmUucHJvdG8SD2ZhY3R1bS5zdG9yZS52MSIGCgRVbml0IpACCghNZXRhZGF0YRISCgVhY3RvchgBIAEoCUgAiAEBEhMKBnJlYXNvbhgCIAEoCUgBiAEBEhsKDmNvcnJlbGF0aW9uX2lkGAMgASgJSAKIAQESGQoMY2F1c2F0aW9uX2lkGAQgASgJSAOIAQESEwoGdGVuYW50GAUgASgJSASIAQESGQoMdHJhY2VfcGFyZW50GAYgASgJSAWIAQESDQoFZXh0cmEYByABKAwSDwoHZm9yZWlnbhgIIAEoDEIICgZfYWN0b3JCCQoHX3JlYXNvbkIRCg9fY29ycmVsYXRpb25faWRCDwoNX2NhdXNhdGlvbl9pZEIJCgdfdGVuYW50Qg8KDV90cmFjZV9wYXJlbnQisQEKCE5ld0V2ZW50EgoKAmlkGAEgASgJEhIKCmV2ZW50X3R5cGUYAiABKAkSFgoOc2NoZW1hX3ZlcnNpb24YAyABKA0SFAoMY29udGVudF90eXBlGAQgASgJEgwKBGRhdGEYBSABKAwSDAoEdGFncxgGIAMoCRIrCghtZXRhZGF0YRgHIAEoCzIZLmZhY3R1bS5zdG9yZS52MS5NZXRhZGF0YRIOCgZzdHJlYW0YCCABKA0iggIKBUV2ZW50EhAKCHBvc2l0aW9uGAEgASgEEg4KBnN0cmVhbRgCIAEoCRIPCgd2ZXJzaW9uGAMgASgEEgoKAmlkGAQgASgJEhIKCmV2ZW50X3R5cGUYBSABKAkSFgoOc2NoZW1hX3ZlcnNpb24YBiABKA0SFAoMY29udGVudF90eXBlGAcgASgJEgwKBGRhdGEYCCABKAwSDAoEdGFncxgJIAMoCRIrCghtZXRhZGF0YRgKIAEoCzIZLmZhY3R1bS5zdG9yZS52MS5NZXRhZGF0YRIvCgtyZWNvcmRlZF9hdBgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAirAEKD0V4cGVjdGVkVmVyc2lvbhIkCgNhbnkYASABKAsyFS5mYWN0dW0uc3RvcmUudjEuVW5pdEgAEioKCW5vX3N0cmVhbRgCIAEoCzIVLmZhY3R1bS5zdG9yZS52MS5Vbml0SAASLgoNc3RyZWFtX2V4aXN0cxgDIAEoCzIVLmZhY3R1bS5zdG9yZS52MS5Vbml0SAASDwoFZXhhY3QYBCABKARIAEIGCgRraW5kIlQKDkV4cGVjdGVkU3RyZWFtEg4KBnN0cmVhbRgBIAEoCRIyCghleHBlY3RlZBgCIAEoCzIgLmZhY3R1bS5zdG9yZS52MS5FeHBlY3RlZFZlcnNpb24isAEKBVF1ZXJ5EioKBWl0ZW1zGAEgAygLMhsuZmFjdHVtLnN0b3JlLnYxLlF1ZXJ5Lkl0ZW0aewoESXRlbRIVCghjYXRlZ29yeRgBIAEoCUgAiAEBEhoKDXN0cmVhbV9wcmVmaXgYAiABKAlIAYgBARITCgtldmVudF90eXBlcxgDIAMoCRIMCgR0YWdzGAQgAygJQgsKCV9jYXRlZ29yeUIQCg5fc3RyZWFtX3ByZWZpeCJHCg9BcHBlbmRDb25kaXRpb24SJQoFcXVlcnkYASABKAsyFi5mYWN0dW0uc3RvcmUudjEuUXVlcnkSDQoFYWZ0ZXIYAiABKAQiMgoOSWRlbXBvdGVuY3lLZXkSCwoDa2V5GAEgASgJEhMKC2ZpbmdlcnByaW50GAIgASgMIrwBCg5Eb2N1bWVudENoYW5nZRILCgNrZXkYASABKAkSHgoRZXhwZWN0ZWRfcmV2aXNpb24YAiABKARIAYgBARINCgNwdXQYAyABKAlIABInCgZkZWxldGUYBCABKAsyFS5mYWN0dW0uc3RvcmUudjEuVW5pdEgAEiUKBGtlZXAYBSABKAsyFS5mYWN0dW0uc3RvcmUudjEuVW5pdEgAQggKBmVmZmVjdEIUChJfZXhwZWN0ZWRfcmV2aXNpb24irwIKDUFwcGVuZFJlcXVlc3QSMAoHc3RyZWFtcxgBIAMoCzIfLmZhY3R1bS5zdG9yZS52MS5FeHBlY3RlZFN0cmVhbRIzCgljb25kaXRpb24YAiABKAsyIC5mYWN0dW0uc3RvcmUudjEuQXBwZW5kQ29uZGl0aW9uEjgKD2lkZW1wb3RlbmN5X2tleRgDIAEoCzIfLmZhY3R1bS5zdG9yZS52MS5JZGVtcG90ZW5jeUtleRI5ChBkb2N1bWVudF9jaGFuZ2VzGAQgAygLMh8uZmFjdHVtLnN0b3JlLnYxLkRvY3VtZW50Q2hhbmdlEhcKD3JlcXVpcmVkX2V2ZW50cxgFIAMoCRIpCgZldmVudHMYBiADKAsyGS5mYWN0dW0uc3RvcmUudjEuTmV3RXZlbnQipQEKDkFwcGVuZFJlc3BvbnNlEhAKCHBvc2l0aW9uGAEgASgEEg0KBWNvdW50GAIgASgEEi8KB3N0cmVhbXMYAyADKAsyHi5mYWN0dW0uc3RvcmUudjEuU3RyZWFtVmVyc2lvbhIvCgtyZWNvcmRlZF9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEAoIcmVwZWF0ZWQYBSABKAgiMAoNU3RyZWFtVmVyc2lvbhIOCgZzdHJlYW0YASABKAkSDwoHdmVyc2lvbhgCIAEoBCJZChNBcHBlbmRTdHJlYW1SZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAQSLgoGYXBwZW5kGAIgASgLMh4uZmFjdHVtLnN0b3JlLnYxLkFwcGVuZFJlcXVlc3QilQEKFEFwcGVuZFN0cmVhbVJlc3BvbnNlEhIKCnJlcXVlc3RfaWQYASABKAQSMwoIYXBwZW5kZWQYAiABKAsyHy5mYWN0dW0uc3RvcmUudjEuQXBwZW5kUmVzcG9uc2VIABIqCgZmYWlsZWQYAyABKAsyGC5mYWN0dW0uc3RvcmUudjEuRmFpbHVyZUgAQggKBnJlc3VsdCJjCgdGYWlsdXJlEgwKBGNvZGUYASABKAUSDwoHbWVzc2FnZRgCIAEoCRIOCgZyZWFzb24YAyABKAkSKQoHcmVmdXNhbBgEIAEoCzIYLmZhY3R1bS5zdG9yZS52MS5SZWZ1c2FsIk0KEUZpbmRBcHBlbmRSZXF1ZXN0EjgKD2lkZW1wb3RlbmN5X2tleRgBIAEoCzIfLmZhY3R1bS5zdG9yZS52MS5JZGVtcG90ZW5jeUtleSJHChJGaW5kQXBwZW5kUmVzcG9uc2USMQoIYXBwZW5kZWQYASABKAsyHy5mYWN0dW0uc3RvcmUudjEuQXBwZW5kUmVzcG9uc2UicAoNSW1wb3J0UmVxdWVzdBIuCgZhcHBlbmQYASABKAsyHi5mYWN0dW0uc3RvcmUudjEuQXBwZW5kUmVxdWVzdBIvCgtyZWNvcmRlZF9hdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiQwoOSW1wb3J0UmVzcG9uc2USMQoIYXBwZW5kZWQYASABKAsyHy5mYWN0dW0uc3RvcmUudjEuQXBwZW5kUmVzcG9uc2UilQEKEVJlYWRTdHJlYW1SZXF1ZXN0Eg4KBnN0cmVhbRgBIAEoCRItCglkaXJlY3Rpb24YAiABKA4yGi5mYWN0dW0uc3RvcmUudjEuRGlyZWN0aW9uEhMKBmN1cnNvchgDIAEoBEgAiAEBEg0KBWxpbWl0GAQgASgEEhIKCm11c3RfZXhpc3QYBSABKAhCCQoHX2N1cnNvciJYChJSZWFkU3RyZWFtUmVzcG9uc2USJgoGZXZlbnRzGAEgAygLMhYuZmFjdHVtLnN0b3JlLnYxLkV2ZW50EgwKBGhlYWQYAiABKAQSDAoEbW9yZRgDIAEoCCIcCgtTdHJlYW1OYW1lcxINCgVuYW1lcxgBIAMoCSLRAQoOUmVhZEFsbFJlcXVlc3QSJwoFcXVlcnkYASABKAsyFi5mYWN0dW0uc3RvcmUudjEuUXVlcnlIABIvCgdzdHJlYW1zGAIgASgLMhwuZmFjdHVtLnN0b3JlLnYxLlN0cmVhbU5hbWVzSAASLQoJZGlyZWN0aW9uGAMgASgOMhouZmFjdHVtLnN0b3JlLnYxLkRpcmVjdGlvbhITCgZjdXJzb3IYBCABKARIAYgBARINCgVsaW1pdBgFIAEoBEIHCgVzY29wZUIJCgdfY3Vyc29yIlUKD1JlYWRBbGxSZXNwb25zZRImCgZldmVudHMYASADKAsyFi5mYWN0dW0uc3RvcmUudjEuRXZlbnQSDAoEaGVhZBgCIAEoBBIMCgRtb3JlGAMgASgIIsABChBTdWJzY3JpYmVSZXF1ZXN0EiUKBXF1ZXJ5GAEgASgLMhYuZmFjdHVtLnN0b3JlLnYxLlF1ZXJ5Eg8KBWFmdGVyGAIgASgESAASKgoJbGl2ZV9vbmx5GAMgASgLMhUuZmFjdHVtLnN0b3JlLnYxLlVuaXRIABIsCgloZWFydGJlYXQYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SEQoJbWF4X2JhdGNoGAUgASgNQgcKBXN0YXJ0IuQBChFTdWJzY3JpYmVSZXNwb25zZRItCgZldmVudHMYASABKAsyGy5mYWN0dW0uc3RvcmUudjEuRXZlbnRCYXRjaEgAEi4KCWNhdWdodF91cBgCIAEoCzIZLmZhY3R1bS5zdG9yZS52MS5DYXVnaHRVcEgAEjIKC2ZlbGxfYmVoaW5kGAMgASgLMhsuZmFjdHVtLnN0b3JlLnYxLkZlbGxCZWhpbmRIABIxCgpjaGVja3BvaW50GAQgASgLMhsuZmFjdHVtLnN0b3JlLnYxLkNoZWNrcG9pbnRIAEIJCgdtZXNzYWdlIkYKCkV2ZW50QmF0Y2gSJgoGZXZlbnRzGAEgAygLMhYuZmFjdHVtLnN0b3JlLnYxLkV2ZW50EhAKCHBvc2l0aW9uGAIgASgEIhwKCENhdWdodFVwEhAKCHBvc2l0aW9uGAEgASgEIiwKCkZlbGxCZWhpbmQSEAoIcG9zaXRpb24YASABKAQSDAoEaGVhZBgCIAEoBCIeCgpDaGVja3BvaW50EhAKCHBvc2l0aW9uGAEgASgEIkAKEFdhdGNoSGVhZFJlcXVlc3QSLAoJaGVhcnRiZWF0GAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIiUKEVdhdGNoSGVhZFJlc3BvbnNlEhAKCHBvc2l0aW9uGAEgASgEIhAKDkdldEhlYWRSZXF1ZXN0IiMKD0dldEhlYWRSZXNwb25zZRIQCghwb3NpdGlvbhgBIAEoBCJfChJMaXN0U3RyZWFtc1JlcXVlc3QSFQoIY2F0ZWdvcnkYASABKAlIAIgBARIRCglwYWdlX3NpemUYAiABKA0SEgoKcGFnZV90b2tlbhgDIAEoCUILCglfY2F0ZWdvcnkiXwoTTGlzdFN0cmVhbXNSZXNwb25zZRIvCgdzdHJlYW1zGAEgAygLMh4uZmFjdHVtLnN0b3JlLnYxLlN0cmVhbVN1bW1hcnkSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIkIKDVN0cmVhbVN1bW1hcnkSDgoGc3RyZWFtGAEgASgJEg8KB3ZlcnNpb24YAiABKAQSEAoIcG9zaXRpb24YAyABKAQiPgoVTGlzdEV2ZW50VHlwZXNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoDRISCgpwYWdlX3Rva2VuGAIgASgJImkKFkxpc3RFdmVudFR5cGVzUmVzcG9uc2USNgoLZXZlbnRfdHlwZXMYASADKAsyIS5mYWN0dW0uc3RvcmUudjEuRXZlbnRUeXBlU3VtbWFyeRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiOAoQRXZlbnRUeXBlU3VtbWFyeRISCgpldmVudF90eXBlGAEgASgJEhAKCHBvc2l0aW9uGAIgASgEIicKFURlc2NyaWJlU3RyZWFtUmVxdWVzdBIOCgZzdHJlYW0YASABKAkieAoWRGVzY3JpYmVTdHJlYW1SZXNwb25zZRIuCgZzdHJlYW0YASABKAsyHi5mYWN0dW0uc3RvcmUudjEuU3RyZWFtU3VtbWFyeRIuCgpjaGFuZ2VkX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIWChRHZXRTZXJ2ZXJJbmZvUmVxdWVzdCKBAQoVR2V0U2VydmVySW5mb1Jlc3BvbnNlEg8KB3ZlcnNpb24YASABKAkSDwoHYmFja2VuZBgCIAEoCRIQCghmZWF0dXJlcxgDIAMoCRIZChFtYXhfYXBwZW5kX2V2ZW50cxgEIAEoBBIZChFtYXhfbWVzc2FnZV9ieXRlcxgFIAEoBCJKChZDaGFuZ2VEb2N1bWVudHNSZXF1ZXN0EjAKB2NoYW5nZXMYASADKAsyHy5mYWN0dW0uc3RvcmUudjEuRG9jdW1lbnRDaGFuZ2UiKwoXQ2hhbmdlRG9jdW1lbnRzUmVzcG9uc2USEAoIcmV2aXNpb24YASABKAQiOAoIRG9jdW1lbnQSCwoDa2V5GAEgASgJEhAKCHJldmlzaW9uGAIgASgEEg0KBXZhbHVlGAMgASgJIiQKFEZpbmREb2N1bWVudHNSZXF1ZXN0EgwKBGtleXMYASADKAkiRQoVRmluZERvY3VtZW50c1Jlc3BvbnNlEiwKCWRvY3VtZW50cxgBIAMoCzIZLmZhY3R1bS5zdG9yZS52MS5Eb2N1bWVudCJEChRTY2FuRG9jdW1lbnRzUmVxdWVzdBIOCgZwcmVmaXgYASABKAkSDQoFYWZ0ZXIYAiABKAkSDQoFbGltaXQYAyABKA0iRQoVU2NhbkRvY3VtZW50c1Jlc3BvbnNlEiwKCWRvY3VtZW50cxgBIAMoCzIZLmZhY3R1bS5zdG9yZS52MS5Eb2N1bWVudCJjCghTbmFwc2hvdBIOCgZzdHJlYW0YASABKAkSDwoHdmVyc2lvbhgCIAEoBBIQCghwb3NpdGlvbhgDIAEoBBIWCg5zY2hlbWFfdmVyc2lvbhgEIAEoDRIMCgRkYXRhGAUgASgMIkIKE1NhdmVTbmFwc2hvdFJlcXVlc3QSKwoIc25hcHNob3QYASABKAsyGS5mYWN0dW0uc3RvcmUudjEuU25hcHNob3QiFgoUU2F2ZVNuYXBzaG90UmVzcG9uc2UiJQoTTG9hZFNuYXBzaG90UmVxdWVzdBIOCgZzdHJlYW0YASABKAkiQwoUTG9hZFNuYXBzaG90UmVzcG9uc2USKwoIc25hcHNob3QYASABKAsyGS5mYWN0dW0uc3RvcmUudjEuU25hcHNob3QiFwoVQ2xlYXJTbmFwc2hvdHNSZXF1ZXN0IhgKFkNsZWFyU25hcHNob3RzUmVzcG9uc2UijAIKB1JlZnVzYWwSLQoIY29uZmxpY3QYASABKAsyGS5mYWN0dW0uc3RvcmUudjEuQ29uZmxpY3RIABIwCgprZXlfcmV1c2VkGAIgASgLMhouZmFjdHVtLnN0b3JlLnYxLktleVJldXNlZEgAEjIKC2JleW9uZF9oZWFkGAMgASgLMhsuZmFjdHVtLnN0b3JlLnYxLkJleW9uZEhlYWRIABI5Cg9ldmVudF9pZF9yZXVzZWQYBCABKAsyHi5mYWN0dW0uc3RvcmUudjEuRXZlbnRJZFJldXNlZEgAEikKBmRlbmllZBgFIAEoCzIXLmZhY3R1bS5zdG9yZS52MS5EZW5pZWRIAEIGCgRraW5kIksKCENvbmZsaWN0Ei4KCnZpb2xhdGlvbnMYASADKAsyGi5mYWN0dW0uc3RvcmUudjEuVmlvbGF0aW9uEg8KB29taXR0ZWQYAiABKA0i6wEKCVZpb2xhdGlvbhI0Cgd2ZXJzaW9uGAEgASgLMiEuZmFjdHVtLnN0b3JlLnYxLlZlcnNpb25WaW9sYXRpb25IABI4Cgljb25kaXRpb24YAiABKAsyIy5mYWN0dW0uc3RvcmUudjEuQ29uZGl0aW9uVmlvbGF0aW9uSAASNgoIZG9jdW1lbnQYAyABKAsyIi5mYWN0dW0uc3RvcmUudjEuRG9jdW1lbnRWaW9sYXRpb25IABIVCgt0cmFuc2FjdGlvbhgEIAEoCUgAEhcKDW1pc3NpbmdfZXZlbnQYBSABKAlIAEIGCgRraW5kImYKEFZlcnNpb25WaW9sYXRpb24SDgoGc3RyZWFtGAEgASgJEjIKCGV4cGVjdGVkGAIgASgLMiAuZmFjdHVtLnN0b3JlLnYxLkV4cGVjdGVkVmVyc2lvbhIOCgZhY3R1YWwYAyABKAQiIwoSQ29uZGl0aW9uVmlvbGF0aW9uEg0KBWZvdW5kGAEgASgEIlQKEURvY3VtZW50VmlvbGF0aW9uEgsKA2tleRgBIAEoCRIZChFleHBlY3RlZF9yZXZpc2lvbhgCIAEoBBIXCg9hY3R1YWxfcmV2aXNpb24YAyABKAQiGAoJS2V5UmV1c2VkEgsKA2tleRgBIAEoCSItCg1FdmVudElkUmV1c2VkEgoKAmlkGAEgASgJEhAKCHBvc2l0aW9uGAIgASgEIiwKCkJleW9uZEhlYWQSEAoIcG9zaXRpb24YASABKAQSDAoEaGVhZBgCIAEoBCJBCgZEZW5pZWQSEQoJcHJpbmNpcGFsGAEgASgJEhIKCnBlcm1pc3Npb24YAiABKAkSEAoIcmVzb3VyY2UYAyABKAkqVQoJRGlyZWN0aW9uEhkKFURJUkVDVElPTl9VTlNQRUNJRklFRBAAEhUKEURJUkVDVElPTl9GT1JXQVJEEAESFgoSRElSRUNUSU9OX0JBQ0tXQVJEEAIyhAkKEUV2ZW50U3RvcmVTZXJ2aWNlEkkKBkFwcGVuZBIeLmZhY3R1bS5zdG9yZS52MS5BcHBlbmRSZXF1ZXN0Gh8uZmFjdHVtLnN0b3JlLnYxLkFwcGVuZFJlc3BvbnNlEl8KDEFwcGVuZFN0cmVhbRIkLmZhY3R1bS5zdG9yZS52MS5BcHBlbmRTdHJlYW1SZXF1ZXN0GiUuZmFjdHVtLnN0b3JlLnYxLkFwcGVuZFN0cmVhbVJlc3BvbnNlKAEwARJVCgpGaW5kQXBwZW5kEiIuZmFjdHVtLnN0b3JlLnYxLkZpbmRBcHBlbmRSZXF1ZXN0GiMuZmFjdHVtLnN0b3JlLnYxLkZpbmRBcHBlbmRSZXNwb25zZRJJCgZJbXBvcnQSHi5mYWN0dW0uc3RvcmUudjEuSW1wb3J0UmVxdWVzdBofLmZhY3R1bS5zdG9yZS52MS5JbXBvcnRSZXNwb25zZRJXCgpSZWFkU3RyZWFtEiIuZmFjdHVtLnN0b3JlLnYxLlJlYWRTdHJlYW1SZXF1ZXN0GiMuZmFjdHVtLnN0b3JlLnYxLlJlYWRTdHJlYW1SZXNwb25zZTABEk4KB1JlYWRBbGwSHy5mYWN0dW0uc3RvcmUudjEuUmVhZEFsbFJlcXVlc3QaIC5mYWN0dW0uc3RvcmUudjEuUmVhZEFsbFJlc3BvbnNlMAESVAoJU3Vic2NyaWJlEiEuZmFjdHVtLnN0b3JlLnYxLlN1YnNjcmliZVJlcXVlc3QaIi5mYWN0dW0uc3RvcmUudjEuU3Vic2NyaWJlUmVzcG9uc2UwARJUCglXYXRjaEhlYWQSIS5mYWN0dW0uc3RvcmUudjEuV2F0Y2hIZWFkUmVxdWVzdBoiLmZhY3R1bS5zdG9yZS52MS5XYXRjaEhlYWRSZXNwb25zZTABEkwKB0dldEhlYWQSHy5mYWN0dW0uc3RvcmUudjEuR2V0SGVhZFJlcXVlc3QaIC5mYWN0dW0uc3RvcmUudjEuR2V0SGVhZFJlc3BvbnNlElgKC0xpc3RTdHJlYW1zEiMuZmFjdHVtLnN0b3JlLnYxLkxpc3RTdHJlYW1zUmVxdWVzdBokLmZhY3R1bS5zdG9yZS52MS5MaXN0U3RyZWFtc1Jlc3BvbnNlEmEKDkxpc3RFdmVudFR5cGVzEiYuZmFjdHVtLnN0b3JlLnYxLkxpc3RFdmVudFR5cGVzUmVxdWVzdBonLmZhY3R1bS5zdG9yZS52MS5MaXN0RXZlbnRUeXBlc1Jlc3BvbnNlEmEKDkRlc2NyaWJlU3RyZWFtEiYuZmFjdHVtLnN0b3JlLnYxLkRlc2NyaWJlU3RyZWFtUmVxdWVzdBonLmZhY3R1bS5zdG9yZS52MS5EZXNjcmliZVN0cmVhbVJlc3BvbnNlEl4KDUdldFNlcnZlckluZm8SJS5mYWN0dW0uc3RvcmUudjEuR2V0U2VydmVySW5mb1JlcXVlc3QaJi5mYWN0dW0uc3RvcmUudjEuR2V0U2VydmVySW5mb1Jlc3BvbnNlMtUECgxTdGF0ZVNlcnZpY2USZAoPQ2hhbmdlRG9jdW1lbnRzEicuZmFjdHVtLnN0b3JlLnYxLkNoYW5nZURvY3VtZW50c1JlcXVlc3QaKC5mYWN0dW0uc3RvcmUudjEuQ2hhbmdlRG9jdW1lbnRzUmVzcG9uc2USYAoNRmluZERvY3VtZW50cxIlLmZhY3R1bS5zdG9yZS52MS5GaW5kRG9jdW1lbnRzUmVxdWVzdBomLmZhY3R1bS5zdG9yZS52MS5GaW5kRG9jdW1lbnRzUmVzcG9uc2UwARJgCg1TY2FuRG9jdW1lbnRzEiUuZmFjdHVtLnN0b3JlLnYxLlNjYW5Eb2N1bWVudHNSZXF1ZXN0GiYuZmFjdHVtLnN0b3JlLnYxLlNjYW5Eb2N1bWVudHNSZXNwb25zZTABElsKDFNhdmVTbmFwc2hvdBIkLmZhY3R1bS5zdG9yZS52MS5TYXZlU25hcHNob3RSZXF1ZXN0GiUuZmFjdHVtLnN0b3JlLnYxLlNhdmVTbmFwc2hvdFJlc3BvbnNlElsKDExvYWRTbmFwc2hvdBIkLmZhY3R1bS5zdG9yZS52MS5Mb2FkU25hcHNob3RSZXF1ZXN0GiUuZmFjdHVtLnN0b3JlLnYxLkxvYWRTbmFwc2hvdFJlc3BvbnNlEmEKDkNsZWFyU25hcHNob3RzEiYuZmFjdHVtLnN0b3JlLnYxLkNsZWFyU25hcHNob3RzUmVxdWVzdBonLmZhY3R1bS5zdG9yZS52MS5DbGVhclNuYXBzaG90c1Jlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * A message without fields.
@@ -1354,6 +1354,80 @@ export const StreamSummarySchema: GenMessage<StreamSummary> = /*@__PURE__*/
   messageDesc(file_factum_store_v1_store, 37);
 
 /**
+ * @generated from message factum.store.v1.ListEventTypesRequest
+ */
+export type ListEventTypesRequest = Message<"factum.store.v1.ListEventTypesRequest"> & {
+  /**
+   * The maximum number of event types, 1 to 1,000; 0 means 1,000.
+   *
+   * @generated from field: uint32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * The event type after which the page begins.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message factum.store.v1.ListEventTypesRequest.
+ * Use `create(ListEventTypesRequestSchema)` to create a new message.
+ */
+export const ListEventTypesRequestSchema: GenMessage<ListEventTypesRequest> = /*@__PURE__*/
+  messageDesc(file_factum_store_v1_store, 38);
+
+/**
+ * @generated from message factum.store.v1.ListEventTypesResponse
+ */
+export type ListEventTypesResponse = Message<"factum.store.v1.ListEventTypesResponse"> & {
+  /**
+   * @generated from field: repeated factum.store.v1.EventTypeSummary event_types = 1;
+   */
+  eventTypes: EventTypeSummary[];
+
+  /**
+   * The token of the next page; empty if there is none.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message factum.store.v1.ListEventTypesResponse.
+ * Use `create(ListEventTypesResponseSchema)` to create a new message.
+ */
+export const ListEventTypesResponseSchema: GenMessage<ListEventTypesResponse> = /*@__PURE__*/
+  messageDesc(file_factum_store_v1_store, 39);
+
+/**
+ * @generated from message factum.store.v1.EventTypeSummary
+ */
+export type EventTypeSummary = Message<"factum.store.v1.EventTypeSummary"> & {
+  /**
+   * @generated from field: string event_type = 1;
+   */
+  eventType: string;
+
+  /**
+   * The position of the last event.
+   *
+   * @generated from field: uint64 position = 2;
+   */
+  position: bigint;
+};
+
+/**
+ * Describes the message factum.store.v1.EventTypeSummary.
+ * Use `create(EventTypeSummarySchema)` to create a new message.
+ */
+export const EventTypeSummarySchema: GenMessage<EventTypeSummary> = /*@__PURE__*/
+  messageDesc(file_factum_store_v1_store, 40);
+
+/**
  * @generated from message factum.store.v1.DescribeStreamRequest
  */
 export type DescribeStreamRequest = Message<"factum.store.v1.DescribeStreamRequest"> & {
@@ -1368,7 +1442,7 @@ export type DescribeStreamRequest = Message<"factum.store.v1.DescribeStreamReque
  * Use `create(DescribeStreamRequestSchema)` to create a new message.
  */
 export const DescribeStreamRequestSchema: GenMessage<DescribeStreamRequest> = /*@__PURE__*/
-  messageDesc(file_factum_store_v1_store, 38);
+  messageDesc(file_factum_store_v1_store, 41);
 
 /**
  * @generated from message factum.store.v1.DescribeStreamResponse
@@ -1392,7 +1466,7 @@ export type DescribeStreamResponse = Message<"factum.store.v1.DescribeStreamResp
  * Use `create(DescribeStreamResponseSchema)` to create a new message.
  */
 export const DescribeStreamResponseSchema: GenMessage<DescribeStreamResponse> = /*@__PURE__*/
-  messageDesc(file_factum_store_v1_store, 39);
+  messageDesc(file_factum_store_v1_store, 42);
 
 /**
  * @generated from message factum.store.v1.GetServerInfoRequest
@@ -1405,7 +1479,7 @@ export type GetServerInfoRequest = Message<"factum.store.v1.GetServerInfoRequest
  * Use `create(GetServerInfoRequestSchema)` to create a new message.
  */
 export const GetServerInfoRequestSchema: GenMessage<GetServerInfoRequest> = /*@__PURE__*/
-  messageDesc(file_factum_store_v1_store, 40);
+  messageDesc(file_factum_store_v1_store, 43);
 
 /**
  * @generated from message factum.store.v1.GetServerInfoResponse
@@ -1452,7 +1526,7 @@ export type GetServerInfoResponse = Message<"factum.store.v1.GetServerInfoRespon
  * Use `create(GetServerInfoResponseSchema)` to create a new message.
  */
 export const GetServerInfoResponseSchema: GenMessage<GetServerInfoResponse> = /*@__PURE__*/
-  messageDesc(file_factum_store_v1_store, 41);
+  messageDesc(file_factum_store_v1_store, 44);
 
 /**
  * @generated from message factum.store.v1.ChangeDocumentsRequest
@@ -1469,7 +1543,7 @@ export type ChangeDocumentsRequest = Message<"factum.store.v1.ChangeDocumentsReq
  * Use `create(ChangeDocumentsRequestSchema)` to create a new message.
  */
 export const ChangeDocumentsRequestSchema: GenMessage<ChangeDocumentsRequest> = /*@__PURE__*/
-  messageDesc(file_factum_store_v1_store, 42);
+  messageDesc(file_factum_store_v1_store, 45);
 
 /**
  * @generated from message factum.store.v1.ChangeDocumentsResponse
@@ -1488,7 +1562,7 @@ export type ChangeDocumentsResponse = Message<"factum.store.v1.ChangeDocumentsRe
  * Use `create(ChangeDocumentsResponseSchema)` to create a new message.
  */
 export const ChangeDocumentsResponseSchema: GenMessage<ChangeDocumentsResponse> = /*@__PURE__*/
-  messageDesc(file_factum_store_v1_store, 43);
+  messageDesc(file_factum_store_v1_store, 46);
 
 /**
  * A JSON value with a key and a revision.
@@ -1519,7 +1593,7 @@ export type Document = Message<"factum.store.v1.Document"> & {
  * Use `create(DocumentSchema)` to create a new message.
  */
 export const DocumentSchema: GenMessage<Document> = /*@__PURE__*/
-  messageDesc(file_factum_store_v1_store, 44);
+  messageDesc(file_factum_store_v1_store, 47);
 
 /**
  * @generated from message factum.store.v1.FindDocumentsRequest
@@ -1536,7 +1610,7 @@ export type FindDocumentsRequest = Message<"factum.store.v1.FindDocumentsRequest
  * Use `create(FindDocumentsRequestSchema)` to create a new message.
  */
 export const FindDocumentsRequestSchema: GenMessage<FindDocumentsRequest> = /*@__PURE__*/
-  messageDesc(file_factum_store_v1_store, 45);
+  messageDesc(file_factum_store_v1_store, 48);
 
 /**
  * @generated from message factum.store.v1.FindDocumentsResponse
@@ -1553,7 +1627,7 @@ export type FindDocumentsResponse = Message<"factum.store.v1.FindDocumentsRespon
  * Use `create(FindDocumentsResponseSchema)` to create a new message.
  */
 export const FindDocumentsResponseSchema: GenMessage<FindDocumentsResponse> = /*@__PURE__*/
-  messageDesc(file_factum_store_v1_store, 46);
+  messageDesc(file_factum_store_v1_store, 49);
 
 /**
  * @generated from message factum.store.v1.ScanDocumentsRequest
@@ -1584,7 +1658,7 @@ export type ScanDocumentsRequest = Message<"factum.store.v1.ScanDocumentsRequest
  * Use `create(ScanDocumentsRequestSchema)` to create a new message.
  */
 export const ScanDocumentsRequestSchema: GenMessage<ScanDocumentsRequest> = /*@__PURE__*/
-  messageDesc(file_factum_store_v1_store, 47);
+  messageDesc(file_factum_store_v1_store, 50);
 
 /**
  * @generated from message factum.store.v1.ScanDocumentsResponse
@@ -1601,7 +1675,7 @@ export type ScanDocumentsResponse = Message<"factum.store.v1.ScanDocumentsRespon
  * Use `create(ScanDocumentsResponseSchema)` to create a new message.
  */
 export const ScanDocumentsResponseSchema: GenMessage<ScanDocumentsResponse> = /*@__PURE__*/
-  messageDesc(file_factum_store_v1_store, 48);
+  messageDesc(file_factum_store_v1_store, 51);
 
 /**
  * The state of an aggregate at a version.
@@ -1646,7 +1720,7 @@ export type Snapshot = Message<"factum.store.v1.Snapshot"> & {
  * Use `create(SnapshotSchema)` to create a new message.
  */
 export const SnapshotSchema: GenMessage<Snapshot> = /*@__PURE__*/
-  messageDesc(file_factum_store_v1_store, 49);
+  messageDesc(file_factum_store_v1_store, 52);
 
 /**
  * @generated from message factum.store.v1.SaveSnapshotRequest
@@ -1663,7 +1737,7 @@ export type SaveSnapshotRequest = Message<"factum.store.v1.SaveSnapshotRequest">
  * Use `create(SaveSnapshotRequestSchema)` to create a new message.
  */
 export const SaveSnapshotRequestSchema: GenMessage<SaveSnapshotRequest> = /*@__PURE__*/
-  messageDesc(file_factum_store_v1_store, 50);
+  messageDesc(file_factum_store_v1_store, 53);
 
 /**
  * @generated from message factum.store.v1.SaveSnapshotResponse
@@ -1676,7 +1750,7 @@ export type SaveSnapshotResponse = Message<"factum.store.v1.SaveSnapshotResponse
  * Use `create(SaveSnapshotResponseSchema)` to create a new message.
  */
 export const SaveSnapshotResponseSchema: GenMessage<SaveSnapshotResponse> = /*@__PURE__*/
-  messageDesc(file_factum_store_v1_store, 51);
+  messageDesc(file_factum_store_v1_store, 54);
 
 /**
  * @generated from message factum.store.v1.LoadSnapshotRequest
@@ -1693,7 +1767,7 @@ export type LoadSnapshotRequest = Message<"factum.store.v1.LoadSnapshotRequest">
  * Use `create(LoadSnapshotRequestSchema)` to create a new message.
  */
 export const LoadSnapshotRequestSchema: GenMessage<LoadSnapshotRequest> = /*@__PURE__*/
-  messageDesc(file_factum_store_v1_store, 52);
+  messageDesc(file_factum_store_v1_store, 55);
 
 /**
  * @generated from message factum.store.v1.LoadSnapshotResponse
@@ -1712,7 +1786,7 @@ export type LoadSnapshotResponse = Message<"factum.store.v1.LoadSnapshotResponse
  * Use `create(LoadSnapshotResponseSchema)` to create a new message.
  */
 export const LoadSnapshotResponseSchema: GenMessage<LoadSnapshotResponse> = /*@__PURE__*/
-  messageDesc(file_factum_store_v1_store, 53);
+  messageDesc(file_factum_store_v1_store, 56);
 
 /**
  * @generated from message factum.store.v1.ClearSnapshotsRequest
@@ -1725,7 +1799,7 @@ export type ClearSnapshotsRequest = Message<"factum.store.v1.ClearSnapshotsReque
  * Use `create(ClearSnapshotsRequestSchema)` to create a new message.
  */
 export const ClearSnapshotsRequestSchema: GenMessage<ClearSnapshotsRequest> = /*@__PURE__*/
-  messageDesc(file_factum_store_v1_store, 54);
+  messageDesc(file_factum_store_v1_store, 57);
 
 /**
  * @generated from message factum.store.v1.ClearSnapshotsResponse
@@ -1738,7 +1812,7 @@ export type ClearSnapshotsResponse = Message<"factum.store.v1.ClearSnapshotsResp
  * Use `create(ClearSnapshotsResponseSchema)` to create a new message.
  */
 export const ClearSnapshotsResponseSchema: GenMessage<ClearSnapshotsResponse> = /*@__PURE__*/
-  messageDesc(file_factum_store_v1_store, 55);
+  messageDesc(file_factum_store_v1_store, 58);
 
 /**
  * The facts of a refused request, in the details of its status.
@@ -1797,7 +1871,7 @@ export type Refusal = Message<"factum.store.v1.Refusal"> & {
  * Use `create(RefusalSchema)` to create a new message.
  */
 export const RefusalSchema: GenMessage<Refusal> = /*@__PURE__*/
-  messageDesc(file_factum_store_v1_store, 56);
+  messageDesc(file_factum_store_v1_store, 59);
 
 /**
  * @generated from message factum.store.v1.Conflict
@@ -1823,7 +1897,7 @@ export type Conflict = Message<"factum.store.v1.Conflict"> & {
  * Use `create(ConflictSchema)` to create a new message.
  */
 export const ConflictSchema: GenMessage<Conflict> = /*@__PURE__*/
-  messageDesc(file_factum_store_v1_store, 57);
+  messageDesc(file_factum_store_v1_store, 60);
 
 /**
  * @generated from message factum.store.v1.Violation
@@ -1874,7 +1948,7 @@ export type Violation = Message<"factum.store.v1.Violation"> & {
  * Use `create(ViolationSchema)` to create a new message.
  */
 export const ViolationSchema: GenMessage<Violation> = /*@__PURE__*/
-  messageDesc(file_factum_store_v1_store, 58);
+  messageDesc(file_factum_store_v1_store, 61);
 
 /**
  * @generated from message factum.store.v1.VersionViolation
@@ -1901,7 +1975,7 @@ export type VersionViolation = Message<"factum.store.v1.VersionViolation"> & {
  * Use `create(VersionViolationSchema)` to create a new message.
  */
 export const VersionViolationSchema: GenMessage<VersionViolation> = /*@__PURE__*/
-  messageDesc(file_factum_store_v1_store, 59);
+  messageDesc(file_factum_store_v1_store, 62);
 
 /**
  * @generated from message factum.store.v1.ConditionViolation
@@ -1920,7 +1994,7 @@ export type ConditionViolation = Message<"factum.store.v1.ConditionViolation"> &
  * Use `create(ConditionViolationSchema)` to create a new message.
  */
 export const ConditionViolationSchema: GenMessage<ConditionViolation> = /*@__PURE__*/
-  messageDesc(file_factum_store_v1_store, 60);
+  messageDesc(file_factum_store_v1_store, 63);
 
 /**
  * @generated from message factum.store.v1.DocumentViolation
@@ -1949,7 +2023,7 @@ export type DocumentViolation = Message<"factum.store.v1.DocumentViolation"> & {
  * Use `create(DocumentViolationSchema)` to create a new message.
  */
 export const DocumentViolationSchema: GenMessage<DocumentViolation> = /*@__PURE__*/
-  messageDesc(file_factum_store_v1_store, 61);
+  messageDesc(file_factum_store_v1_store, 64);
 
 /**
  * @generated from message factum.store.v1.KeyReused
@@ -1966,7 +2040,7 @@ export type KeyReused = Message<"factum.store.v1.KeyReused"> & {
  * Use `create(KeyReusedSchema)` to create a new message.
  */
 export const KeyReusedSchema: GenMessage<KeyReused> = /*@__PURE__*/
-  messageDesc(file_factum_store_v1_store, 62);
+  messageDesc(file_factum_store_v1_store, 65);
 
 /**
  * @generated from message factum.store.v1.EventIdReused
@@ -1992,7 +2066,7 @@ export type EventIdReused = Message<"factum.store.v1.EventIdReused"> & {
  * Use `create(EventIdReusedSchema)` to create a new message.
  */
 export const EventIdReusedSchema: GenMessage<EventIdReused> = /*@__PURE__*/
-  messageDesc(file_factum_store_v1_store, 63);
+  messageDesc(file_factum_store_v1_store, 66);
 
 /**
  * @generated from message factum.store.v1.BeyondHead
@@ -2014,7 +2088,7 @@ export type BeyondHead = Message<"factum.store.v1.BeyondHead"> & {
  * Use `create(BeyondHeadSchema)` to create a new message.
  */
 export const BeyondHeadSchema: GenMessage<BeyondHead> = /*@__PURE__*/
-  messageDesc(file_factum_store_v1_store, 64);
+  messageDesc(file_factum_store_v1_store, 67);
 
 /**
  * @generated from message factum.store.v1.Denied
@@ -2047,7 +2121,7 @@ export type Denied = Message<"factum.store.v1.Denied"> & {
  * Use `create(DeniedSchema)` to create a new message.
  */
 export const DeniedSchema: GenMessage<Denied> = /*@__PURE__*/
-  messageDesc(file_factum_store_v1_store, 65);
+  messageDesc(file_factum_store_v1_store, 68);
 
 /**
  * The order of events.
@@ -2192,6 +2266,16 @@ export const EventStoreService: GenService<{
     methodKind: "unary";
     input: typeof ListStreamsRequestSchema;
     output: typeof ListStreamsResponseSchema;
+  },
+  /**
+   * Lists event types in the byte order of their names.
+   *
+   * @generated from rpc factum.store.v1.EventStoreService.ListEventTypes
+   */
+  listEventTypes: {
+    methodKind: "unary";
+    input: typeof ListEventTypesRequestSchema;
+    output: typeof ListEventTypesResponseSchema;
   },
   /**
    * Returns the version of a stream, and its last event's position and time.
