@@ -38,9 +38,9 @@ pub mod consumer;
 pub mod coordinator;
 pub mod dead_letters;
 pub mod error;
-mod event_filter;
 pub mod failure;
 pub mod group_document;
+mod group_filter;
 mod held_partition;
 mod key_queue;
 pub mod partition_key;
@@ -52,6 +52,6 @@ pub mod settlement;
 pub mod stop;
 pub mod window;
 
-pub use event_filter::{EventFilter, FilteredText};
+pub use group_filter::{FilteredText, GroupFilter};
 pub use registry::Groups;
 pub use session::Notice;

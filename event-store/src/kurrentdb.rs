@@ -1,4 +1,5 @@
-//! KurrentDB's protocol on the store: streams of version 1 and 2, gossip, and the features of the server.
+//! KurrentDB's protocol on the store: streams of version 1 and 2, persistent subscriptions, gossip, and the features of the
+//! server.
 //!
 //! The revision of an event is its version minus 1. The commit position and the prepare position are its position. All other
 //! services of the protocol answer UNIMPLEMENTED.
@@ -15,6 +16,7 @@ mod filter;
 mod gossip;
 mod metadata;
 mod origin;
+mod persistent;
 mod read;
 mod repeated;
 mod request;
@@ -56,6 +58,8 @@ use uuid::Uuid;
 
 use crate::access::Stores;
 use crate::messages::Messages;
+pub use persistent::PersistentServices;
+
 use authority::WithAuthority;
 use delete::Removal;
 use errors::Refused;

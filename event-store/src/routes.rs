@@ -1,6 +1,7 @@
 //! [`routes`]: the services of all protocols.
 
 use anyhow::Result;
+use factum_compatible_protocols::kurrentdb::client::persistent_subscriptions::persistent_subscriptions_server::PersistentSubscriptionsServer;
 use factum_compatible_protocols::umadb::dcb_server::DcbServer;
 use factum_compatible_protocols::{kurrentdb, umadb};
 use factum_store_protocol::v1::consumer_group_service_server::ConsumerGroupServiceServer;
@@ -11,7 +12,7 @@ use tonic::service::Routes;
 use tonic_health::pb::health_server::HealthServer;
 
 use crate::health::HealthChecks;
-use crate::kurrentdb::StreamServices;
+use crate::kurrentdb::{PersistentServices, StreamServices};
 use crate::native::{Native, NativeGroups};
 use crate::serving::Serving;
 use crate::umadb::UmaDb;
@@ -44,6 +45,11 @@ pub fn routes(serving: &Serving) -> Result<Routes> {
         serving.stop.clone(),
     );
     let kurrentdb = StreamServices::new(serving.stores.clone(), serving.stop.clone());
+    let persistent = PersistentServices::new(
+        serving.stores.clone(),
+        serving.groups.clone(),
+        serving.stop.clone(),
+    );
     let groups = NativeGroups::new(
         serving.stores.clone(),
         serving.groups.clone(),
@@ -66,6 +72,11 @@ pub fn routes(serving: &Serving) -> Result<Routes> {
         )
         .add_service(
             ConsumerGroupServiceServer::new(groups)
+                .max_decoding_message_size(MAX_MESSAGE_BYTES)
+                .max_encoding_message_size(MAX_MESSAGE_BYTES),
+        )
+        .add_service(
+            PersistentSubscriptionsServer::new(persistent)
                 .max_decoding_message_size(MAX_MESSAGE_BYTES)
                 .max_encoding_message_size(MAX_MESSAGE_BYTES),
         )

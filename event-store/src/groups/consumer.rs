@@ -46,8 +46,10 @@ pub struct Stopped {
 pub struct JoinRequest {
     /// Its name, for people.
     pub name: String,
-    /// The number of events that it can take.
+    /// The number of events that it can take; `u32::MAX` if only its unanswered deliveries are limited.
     pub credit: u32,
+    /// The maximum number of its unanswered deliveries, beside that of the group.
+    pub max_in_flight: u32,
     /// The time without a message after which it is considered dead.
     pub session_timeout: Duration,
 }
@@ -122,6 +124,8 @@ pub struct ConnectedConsumer {
     pub partitions: Vec<u16>,
     /// The number of unanswered deliveries.
     pub in_flight: u32,
+    /// The number of events that can be delivered to it now.
+    pub free_slots: u32,
     /// The time since its last message.
     pub silent_for: Duration,
 }

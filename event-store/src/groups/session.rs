@@ -5,10 +5,12 @@ use super::window::Millis;
 /// A connection of a consumer.
 #[derive(Debug, Clone)]
 pub struct Session {
-    /// The number of events that the consumer can take.
+    /// The number of events that the consumer can take; `u32::MAX` if only its unanswered deliveries are limited.
     pub credit: u32,
     /// The number of unanswered deliveries.
     pub in_flight: u32,
+    /// The maximum number of unanswered deliveries, beside that of the group.
+    pub max_in_flight: u32,
     /// The time of the last message.
     pub last_seen: Millis,
     /// The time without a message after which the consumer is considered dead.
@@ -18,6 +20,7 @@ pub struct Session {
 impl Session {
     /// Returns the number of events that can be delivered now.
     pub fn capacity(&self, max_in_flight: u32) -> u32 {
+        let max_in_flight = max_in_flight.min(self.max_in_flight);
         let free = max_in_flight.saturating_sub(self.in_flight);
         self.credit.min(free)
     }

@@ -7,8 +7,8 @@ use factum::store::{Query, QueryItem, Read, RecordedEvent, StoreError, Tag};
 use serde::{Deserialize, Serialize};
 
 use super::error::GroupError;
-use super::event_filter::EventFilter;
 use super::failure::FailureLimits;
+use super::group_filter::GroupFilter;
 use super::partition_key::PartitionKey;
 use crate::access::{Permission, Principal};
 
@@ -36,7 +36,7 @@ pub struct GroupSettings {
     pub scope: GroupScope,
     /// A further filter for the events that are read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub filter: Option<EventFilter>,
+    pub filter: Option<GroupFilter>,
     /// The number of partitions, 1 to [`MAX_PARTITIONS`].
     pub partitions: u16,
     /// The partition key.

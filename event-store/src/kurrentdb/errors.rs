@@ -9,6 +9,7 @@ use tonic::{Code, Status};
 use tonic_types::pb;
 
 use super::expected::ExpectedState;
+use crate::groups::error::GroupError;
 
 /// The prefix of the type of details.
 const TYPE_PREFIX: &str = "type.googleapis.com/";
@@ -71,6 +72,15 @@ impl From<DocumentError> for Refused {
 }
 
 impl Refused {
+    /// Converts the error of a consumer group.
+    #[must_use]
+    pub fn from_group(error: GroupError) -> Self {
+        match error {
+            GroupError::Store(error) => error.into(),
+            other => Self::Invalid(other.to_string()),
+        }
+    }
+
     /// Returns the status of a call of version 1. `operation` begins its message, for example `Append`.
     #[must_use]
     pub fn status(&self, operation: &str) -> Status {
@@ -243,7 +253,8 @@ fn denied_trailer(status: Status) -> Status {
 }
 
 /// Adds the trailers by which clients recognize an error.
-fn with_trailers(
+#[must_use]
+pub fn with_trailers(
     mut status: Status,
     exception: &'static str,
     trailers: &[(&'static str, &str)],

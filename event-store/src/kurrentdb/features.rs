@@ -8,8 +8,53 @@ use factum_compatible_protocols::kurrentdb::client::server_features::{
 const VERSION: &str = "26.1.0";
 
 /// The services, their methods, and the optional behaviour of a method. Names are in lower case.
-const METHODS: [(&str, &str, &[&str]); 9] = [
+const METHODS: [(&str, &str, &[&str]); 18] = [
     ("event_store.client.gossip.gossip", "read", &[]),
+    (
+        "event_store.client.persistent_subscriptions.persistentsubscriptions",
+        "create",
+        &["stream", "all"],
+    ),
+    (
+        "event_store.client.persistent_subscriptions.persistentsubscriptions",
+        "delete",
+        &["stream", "all"],
+    ),
+    (
+        "event_store.client.persistent_subscriptions.persistentsubscriptions",
+        "getinfo",
+        &["stream", "all"],
+    ),
+    (
+        "event_store.client.persistent_subscriptions.persistentsubscriptions",
+        "list",
+        &["stream", "all"],
+    ),
+    (
+        "event_store.client.persistent_subscriptions.persistentsubscriptions",
+        "read",
+        &["stream", "all"],
+    ),
+    (
+        "event_store.client.persistent_subscriptions.persistentsubscriptions",
+        "replayparked",
+        &["stream", "all"],
+    ),
+    (
+        "event_store.client.persistent_subscriptions.persistentsubscriptions",
+        "restartsubsystem",
+        &[],
+    ),
+    (
+        "event_store.client.persistent_subscriptions.persistentsubscriptions",
+        "truncateparked",
+        &["stream", "all"],
+    ),
+    (
+        "event_store.client.persistent_subscriptions.persistentsubscriptions",
+        "update",
+        &["stream", "all"],
+    ),
     (
         "event_store.client.server_features.serverfeatures",
         "getsupportedmethods",

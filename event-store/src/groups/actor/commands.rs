@@ -85,6 +85,7 @@ impl Actor {
         let session_state = Session {
             credit: request.credit,
             in_flight: 0,
+            max_in_flight: request.max_in_flight,
             last_seen: self.now(),
             timeout: request.session_timeout.as_millis() as Millis,
         };
@@ -177,6 +178,7 @@ impl Actor {
                 name: self.consumers.get(id)?.name.clone(),
                 partitions: self.coordinator.partitions_of(*id),
                 in_flight: session.in_flight,
+                free_slots: session.capacity(self.control.document.settings.max_in_flight),
                 silent_for: Duration::from_millis(now.saturating_sub(session.last_seen)),
             })
         });

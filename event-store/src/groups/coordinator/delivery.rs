@@ -111,7 +111,10 @@ impl<E: Clone> Coordinator<E> {
         };
         self.notices.push((session, delivery));
         if let Some(session) = self.sessions.get_mut(&session) {
-            session.credit = session.credit.saturating_sub(1);
+            // The maximum means that the consumer does not use credit.
+            if session.credit < u32::MAX {
+                session.credit = session.credit.saturating_sub(1);
+            }
             session.in_flight += 1;
         }
     }

@@ -127,6 +127,7 @@ impl Simulation {
         let session = Session {
             credit: 1_000,
             in_flight: 0,
+            max_in_flight: u32::MAX,
             last_seen: self.now,
             timeout: 1_000_000,
         };

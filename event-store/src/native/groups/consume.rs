@@ -109,6 +109,7 @@ fn join_request(start: Start) -> Result<(GroupName, JoinRequest, Duration), Grou
     let request = JoinRequest {
         name: start.consumer,
         credit: start.credit.min(MAX_CREDIT),
+        max_in_flight: u32::MAX,
         session_timeout,
     };
     Ok((name, request, heartbeat))
