@@ -61,7 +61,7 @@ use crate::messages::Messages;
 pub use persistent::PersistentServices;
 
 use authority::WithAuthority;
-use delete::Removal;
+use delete::StreamRemoval;
 use errors::Refused;
 use expected::ExpectedState;
 use request::{Extent, ReadOptions};
@@ -104,7 +104,7 @@ impl StreamServices {
         store: Arc<dyn Store>,
         stream: Option<StreamIdentifier>,
         expected: Option<ExpectedState>,
-        removal: Removal,
+        removal: StreamRemoval,
     ) -> Result<u64, Status> {
         let removed = async {
             let stream = event::stream(stream)?;
@@ -157,7 +157,7 @@ impl Streams for StreamServices {
         let expected = options.expected_stream_revision.map(ExpectedState::from);
         let stream = options.stream_identifier;
         let position = self
-            .remove(store, stream, expected, Removal::Delete)
+            .remove(store, stream, expected, StreamRemoval::Delete)
             .await?;
         let position = delete_resp::Position {
             commit_position: position,
@@ -176,7 +176,7 @@ impl Streams for StreamServices {
         let expected = options.expected_stream_revision.map(ExpectedState::from);
         let stream = options.stream_identifier;
         let position = self
-            .remove(store, stream, expected, Removal::Tombstone)
+            .remove(store, stream, expected, StreamRemoval::Tombstone)
             .await?;
         let position = tombstone_resp::Position {
             commit_position: position,

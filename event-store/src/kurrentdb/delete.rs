@@ -15,14 +15,14 @@ use super::write::MAX_ATTEMPTS;
 
 /// How a stream ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Removal {
+pub enum StreamRemoval {
     /// The events are hidden. An append continues the revisions.
     Delete,
     /// The stream refuses all later appends.
     Tombstone,
 }
 
-impl Removal {
+impl StreamRemoval {
     /// Returns the name of the operation in messages.
     #[must_use]
     pub fn operation(self) -> &'static str {
@@ -41,7 +41,7 @@ pub async fn remove(
     store: &dyn Store,
     stream: &StreamId,
     expected: ExpectedState,
-    removal: Removal,
+    removal: StreamRemoval,
 ) -> Result<Position, Refused> {
     for _ in 0..MAX_ATTEMPTS {
         let stored = metadata::load_one(store, stream.as_str()).await?;
@@ -63,7 +63,7 @@ fn check(
     stored: &StoredSettings,
     version: Version,
     expected: ExpectedState,
-    removal: Removal,
+    removal: StreamRemoval,
 ) -> Result<(), Refused> {
     let deleted = |has_tombstone| {
         let stream = stream.to_string();
@@ -81,7 +81,7 @@ fn check(
     let is_expected = match (expected, actual) {
         (ExpectedState::Exists, Some(_)) if is_deleted => return Err(deleted(false)),
         (ExpectedState::Any | ExpectedState::NoStream, None) => {
-            removal == Removal::Tombstone || has_metadata
+            removal == StreamRemoval::Tombstone || has_metadata
         }
         (ExpectedState::Any | ExpectedState::Exists, Some(_)) => true,
         (ExpectedState::NoStream, Some(_)) => is_deleted,
@@ -102,14 +102,14 @@ fn append(
     stream: &StreamId,
     stored: StoredSettings,
     version: Version,
-    removal: Removal,
+    removal: StreamRemoval,
 ) -> Result<Append, Refused> {
     let unchanged = match version {
         Version::ZERO => ExpectedVersion::NoStream,
         version => ExpectedVersion::Exact(version),
     };
     let (append, settings) = match removal {
-        Removal::Delete => {
+        StreamRemoval::Delete => {
             let settings = stored.settings.deleted(version);
             let event = system_event(METADATA_EVENT, &Value::Object(settings.metadata.clone()));
             let metadata_stream = super::event::stream_named(&metadata_stream(stream))?;
@@ -119,7 +119,7 @@ fn append(
                 settings,
             )
         }
-        Removal::Tombstone => {
+        StreamRemoval::Tombstone => {
             let settings = StreamSettings {
                 has_tombstone: true,
                 ..stored.settings

@@ -17,7 +17,7 @@ use super::super::filter::EventFilter;
 use super::super::origin;
 use super::super::request::{ReadOptions, Source, Start};
 use super::super::virtual_stream::{ResolvedEvent, VirtualStream};
-use super::outbox::{Outbox, Progress, now};
+use super::outbox::{Outbox, SubscriptionProgress, now};
 use crate::metrics::{Protocol, SubscriptionMetrics};
 use crate::stop::stopped;
 
@@ -75,7 +75,8 @@ pub async fn subscribe(
         log.add(origin::event()).await?;
     }
     if after == head {
-        log.outbox.caught_up(true, Progress::Position(after.get()));
+        log.outbox
+            .caught_up(true, SubscriptionProgress::Position(after.get()));
     }
     Ok(try_unfold(log, |mut log| async move {
         let message = log.next().await?;
@@ -107,7 +108,7 @@ impl AllSubscription {
         self.metrics.advance(through);
         if more {
             self.outbox
-                .caught_up(false, Progress::Position(before.get()));
+                .caught_up(false, SubscriptionProgress::Position(before.get()));
         }
         for event in page.events {
             let position = event.position.get();
@@ -117,7 +118,7 @@ impl AllSubscription {
         self.add_checkpoint(through.get());
         if !more {
             self.outbox
-                .caught_up(true, Progress::Position(through.get()));
+                .caught_up(true, SubscriptionProgress::Position(through.get()));
         }
         Ok(())
     }

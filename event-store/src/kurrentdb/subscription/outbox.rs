@@ -10,14 +10,14 @@ use factum_compatible_protocols::kurrentdb::client::streams::read_resp::{
 
 /// The place up to which a subscription has returned events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Progress {
+pub enum SubscriptionProgress {
     /// A revision; -1 before the first event.
     Revision(i64),
     /// A position.
     Position(u64),
 }
 
-impl Progress {
+impl SubscriptionProgress {
     fn fields(self) -> (Option<i64>, Option<Position>) {
         match self {
             Self::Revision(revision) => (Some(revision), None),
@@ -52,7 +52,7 @@ impl Outbox {
     }
 
     /// Records whether there are more stored events, and reports a change.
-    pub fn caught_up(&mut self, is_caught_up: bool, progress: Progress) {
+    pub fn caught_up(&mut self, is_caught_up: bool, progress: SubscriptionProgress) {
         if is_caught_up == self.is_caught_up {
             return;
         }

@@ -15,7 +15,7 @@ use super::super::event::UuidNotation;
 use super::super::metadata::{self, TOMBSTONE_EVENT, VisibleEvents};
 use super::super::request::{ReadOptions, Start};
 use super::super::virtual_stream::ResolvedEvent;
-use super::outbox::{Outbox, Progress};
+use super::outbox::{Outbox, SubscriptionProgress};
 use crate::metrics::{Protocol, SubscriptionMetrics};
 use crate::stop::stopped;
 
@@ -136,7 +136,7 @@ impl StreamSubscription {
         Ok(!self.outbox.ready.is_empty() || self.has_tombstone)
     }
 
-    fn progress(&self) -> Progress {
-        Progress::Revision(self.after.get() as i64 - 1)
+    fn progress(&self) -> SubscriptionProgress {
+        SubscriptionProgress::Revision(self.after.get() as i64 - 1)
     }
 }
