@@ -42,7 +42,7 @@ pub struct Serving {
 }
 
 impl Serving {
-    /// Creates the state of a server of `stores`, whose backend has the name `backend`, with default limits.
+    /// Creates the state of a server of `stores` on the backend `backend`, with default limits.
     #[must_use]
     pub fn new(stores: Stores, backend: &'static str, stop: watch::Receiver<bool>) -> Self {
         let check = WriteCheck::new(WRITE_CHECK);

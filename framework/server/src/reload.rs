@@ -44,7 +44,7 @@ pub async fn reload_on_hangup(tls: Option<Tls>, mut hangups: Hangups) {
     loop {
         hangups.next().await;
         match tls.as_ref().map(Tls::reload) {
-            None => info!("SIGHUP received; there are no TLS files to load"),
+            None => info!("SIGHUP received; the server has no TLS files"),
             Some(Ok(())) => info!("TLS files loaded again"),
             Some(Err(error)) => {
                 let error = error_chain(&error);
