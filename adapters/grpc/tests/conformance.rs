@@ -27,10 +27,13 @@ struct Server {
 
 impl Server {
     async fn start(store: impl Store) -> Self {
+        Self::serve(Stores::unprotected(Arc::new(store))).await
+    }
+
+    async fn serve(stores: Stores) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = watch::channel(false);
-        let stores = Stores::unprotected(Arc::new(store));
         let serving = Serving::new(stores, "test", stopped);
         let task = tokio::spawn(async move {
             server::serve(vec![listener], serving).await.unwrap();
@@ -73,6 +76,49 @@ mod memory {
     }
 
     factum_testkit::conformance_suite!(Memory);
+}
+
+/// The checks of access control change nothing for a user with every permission.
+mod memory_with_users {
+    use std::sync::Arc;
+
+    use super::{GrpcStore, Server, Stores};
+    use factum_grpc::GrpcOptions;
+    use factum_memory::MemoryStore;
+
+    /// The token `conformance` of an administrator, by its SHA-256.
+    const USERS: &str = r#"
+        [roles.admin]
+        admin = true
+        [users.root]
+        roles = ["admin"]
+        tokens = [{ name = "test", sha256 = "6c1d6cedf276ea3fd7486a212fd62b32fbb9ecaa4dea70545486737199dd24ed" }]
+    "#;
+
+    struct MemoryWithUsers(Server);
+
+    impl factum_testkit::Backend for MemoryWithUsers {
+        type Store = GrpcStore;
+
+        async fn create() -> Self {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            std::fs::write(file.path(), USERS).unwrap();
+            let store = Arc::new(MemoryStore::new());
+            let stores = Stores::with_users(store, file.path()).unwrap();
+            Self(Server::serve(stores).await)
+        }
+
+        async fn open(&self) -> GrpcStore {
+            let url = format!("http://{}", self.0.address);
+            GrpcOptions::new(url)
+                .token("conformance")
+                .open()
+                .await
+                .unwrap()
+        }
+    }
+
+    factum_testkit::conformance_suite!(MemoryWithUsers);
 }
 
 mod sqlite {
