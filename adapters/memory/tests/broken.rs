@@ -116,6 +116,7 @@ finds! {
     documents: invalid_document_changes_are_rejected, AcceptsInvalid;
     documents: liveness_lock_is_held_by_open_store, ReleasesLivenessLocks;
     document_changes: events_and_documents_commit_atomically, ChangesDocumentsDespiteConflict;
+    document_changes: append_checks_the_documents_that_it_requires, IgnoresRevisions;
     document_changes: repeated_append_changes_no_document, RepeatsDocumentChanges;
     document_changes: appends_that_change_one_document_have_one_winner, IgnoresRevisions;
     document_changes: readers_never_see_events_without_their_documents, ChangesDocumentsAfterEvents;

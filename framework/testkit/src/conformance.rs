@@ -163,6 +163,7 @@ macro_rules! __conformance_cases {
             documents: invalid_document_changes_are_rejected;
             documents: liveness_lock_is_held_by_open_store;
             document_changes: events_and_documents_commit_atomically;
+            document_changes: append_checks_the_documents_that_it_requires;
             document_changes: repeated_append_changes_no_document;
             document_changes: appends_that_change_one_document_have_one_winner;
             document_changes: readers_never_see_events_without_their_documents;

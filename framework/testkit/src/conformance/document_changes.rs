@@ -21,6 +21,11 @@ async fn value(store: &impl Store, key: &str) -> Option<String> {
     find(store, key).await.map(|document| document.value)
 }
 
+async fn revision(store: &impl Store, key: &str) -> Revision {
+    let found = find(store, key).await;
+    found.map_or(Revision::ABSENT, |document| document.revision)
+}
+
 /// An append stores its events and its document changes together, or neither.
 pub async fn events_and_documents_commit_atomically<B: Backend>() {
     let backend = B::create().await;
@@ -77,6 +82,56 @@ pub async fn events_and_documents_commit_atomically<B: Backend>() {
     .await;
     assert_eq!((appended.count, appended.position.get()), (0, 1));
     assert_eq!(keys(&other, Scan::prefix("")).await, ["a", "c"]);
+}
+
+/// An append is stored only if each document that it requires, changes or deletes is at the required revision.
+///
+/// This is how a change of the settings of a stream excludes the appends that depend on them.
+pub async fn append_checks_the_documents_that_it_requires<B: Backend>() {
+    let backend = B::create().await;
+    let handles = [backend.open().await, backend.open().await];
+    let first = DocumentChanges::new().put_if("settings", Revision::ABSENT, "1");
+    append(&handles[0], to("contract-settings", 1).with_changes(first)).await;
+    let first = revision(&handles[1], "settings").await;
+    // An append that depends on the settings does not change them.
+    let depending = |revision, number| {
+        let required = match revision {
+            // A document that does not exist cannot be kept, but its deletion can require that.
+            Revision::ABSENT => DocumentChanges::new().delete_if("settings", revision),
+            revision => DocumentChanges::new().require("settings", revision),
+        };
+        to("contract-a", number).with_changes(required)
+    };
+    append(&handles[0], depending(first, 2)).await;
+    append(&handles[1], depending(first, 3)).await;
+    assert_eq!(revision(&handles[0], "settings").await, first);
+    let second = DocumentChanges::new().put_if("settings", first, "2");
+    append(&handles[1], to("contract-settings", 4).with_changes(second)).await;
+    let second = revision(&handles[0], "settings").await;
+    for store in &handles {
+        let violation = Violation::Document {
+            key: "settings".to_owned(),
+            expected: first,
+            actual: second,
+        };
+        let rejected = conflict(store, depending(first, 90)).await;
+        assert_eq!(rejected.violations, [violation]);
+        conflict(store, depending(Revision::ABSENT, 91)).await;
+        let deleted = DocumentChanges::new().delete_if("settings", first);
+        conflict(store, to("contract-settings", 92).with_changes(deleted)).await;
+        append(store, depending(second, 5)).await;
+    }
+    let deleted = DocumentChanges::new().delete_if("settings", second);
+    append(
+        &handles[0],
+        to("contract-settings", 6).with_changes(deleted),
+    )
+    .await;
+    conflict(&handles[1], depending(second, 93)).await;
+    append(&handles[1], depending(Revision::ABSENT, 7)).await;
+    assert_eq!(value(&handles[0], "settings").await, None);
+    let stored = all_events(&handles[0], 100).await;
+    assert_eq!(numbers(&stored), [1, 2, 3, 4, 5, 5, 6, 7]);
 }
 
 /// An append that is repeated with its idempotency key does not change documents again.
