@@ -134,6 +134,14 @@ def test_streams_are_listed_and_described(store: fs.Client) -> None:
     assert store.head() >= described.position
 
 
+def test_event_types_are_listed(store: fs.Client) -> None:
+    """The list has all pages, and the position of the last event of each type."""
+    types = [f"{uuid.uuid4()}" for _ in range(3)]
+    appended = store.append(name("typed"), [fs.NewEvent(kind, {}) for kind in types], expected=0)
+    listed = {found.event_type: found.position for found in store.list_event_types(page_size=2)}
+    assert [listed[kind] for kind in types] == [appended.position - 2, appended.position - 1, appended.position]
+
+
 def test_read_has_a_head_and_a_limit(store: fs.Client) -> None:
     """The head is the position for a condition, and `more` tells that the limit ended the read."""
     stream = name("meter")

@@ -10,6 +10,7 @@ import {
   EventStoreService,
   GetHeadRequestSchema,
   GetServerInfoRequestSchema,
+  ListEventTypesRequestSchema,
   ListStreamsRequestSchema,
   ReadAllRequestSchema,
   ReadStreamRequestSchema,
@@ -19,6 +20,7 @@ import type {
   AppendCondition,
   Appended,
   Direction,
+  EventTypeSummary,
   ExpectedVersion,
   NewEvent,
   Query,
@@ -236,6 +238,22 @@ export class Client {
     do {
       const page = await this.#calls.call(RPC.listStreams, request, options);
       yield* page.streams.map(convert.summary);
+      request.pageToken = page.nextPageToken;
+    } while (request.pageToken !== "");
+  }
+
+  /**
+   * Lists the event types of the log in the byte order of their names. Each page is one call.
+   *
+   * @param options - The number of event types in a page, 1 to 1,000 (the default).
+   */
+  async *listEventTypes(
+    options: CallOptions & { readonly pageSize?: number | undefined } = {},
+  ): AsyncGenerator<EventTypeSummary, void, undefined> {
+    const request = create(ListEventTypesRequestSchema, { pageSize: options.pageSize ?? 0 });
+    do {
+      const page = await this.#calls.call(RPC.listEventTypes, request, options);
+      yield* page.eventTypes.map(convert.eventType);
       request.pageToken = page.nextPageToken;
     } while (request.pageToken !== "");
   }

@@ -14,6 +14,7 @@ import {
   type AppendResponse,
   type DescribeStreamResponse,
   type Event as EventMessage,
+  type EventTypeSummary as EventTypeSummaryMessage,
   type ExpectedVersionSchema,
   type GetServerInfoResponse,
   type Metadata as MetadataMessage,
@@ -26,6 +27,7 @@ import type {
   AppendCondition,
   Appended,
   Direction,
+  EventTypeSummary,
   ExpectedVersion,
   JsonValue,
   Metadata,
@@ -276,6 +278,11 @@ export function summary(message: StreamSummaryMessage): StreamSummary {
     version: toNumber("version", message.version),
     position: toNumber("position", message.position),
   };
+}
+
+/** Converts an event type of a list. */
+export function eventType(message: EventTypeSummaryMessage): EventTypeSummary {
+  return { eventType: message.eventType, position: toNumber("position", message.position) };
 }
 
 /** Converts the description of a stream. */

@@ -159,6 +159,14 @@ export interface StreamSummary {
   readonly position: number;
 }
 
+/** An event type of a list. */
+export interface EventTypeSummary {
+  /** The event type. */
+  readonly eventType: string;
+  /** The position of its last event. */
+  readonly position: number;
+}
+
 /** A stream and the time of its last event. */
 export interface StreamDescription extends StreamSummary {
   /** The time of the last event, in milliseconds. */

@@ -134,6 +134,20 @@ test("streams are listed and described", async () => {
   assert.ok((await store.head()) >= position);
 });
 
+test("event types are listed", async () => {
+  const types = [randomUUID(), randomUUID(), randomUUID()];
+  const events = types.map((eventType) => ({ eventType, data: {} }));
+  const { position } = await store.append(name("typed"), events, { expected: 0 });
+  const listed = new Map<string, number>();
+  for await (const found of store.listEventTypes({ pageSize: 2 })) {
+    listed.set(found.eventType, found.position);
+  }
+  assert.deepEqual(
+    types.map((eventType) => listed.get(eventType)),
+    [position - 2, position - 1, position],
+  );
+});
+
 test("read has a head and a limit", async () => {
   const stream = name("meter");
   const appended = await store.append(stream, [1, 2, 3, 4, 5].map(reading), { expected: 0 });

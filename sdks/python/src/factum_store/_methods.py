@@ -35,6 +35,7 @@ READ_ALL = Method("ReadAll", pb.ReadAllRequest, pb.ReadAllResponse)
 SUBSCRIBE = Method("Subscribe", pb.SubscribeRequest, pb.SubscribeResponse)
 GET_HEAD = Method("GetHead", pb.GetHeadRequest, pb.GetHeadResponse)
 LIST_STREAMS = Method("ListStreams", pb.ListStreamsRequest, pb.ListStreamsResponse)
+LIST_EVENT_TYPES = Method("ListEventTypes", pb.ListEventTypesRequest, pb.ListEventTypesResponse)
 DESCRIBE_STREAM = Method("DescribeStream", pb.DescribeStreamRequest, pb.DescribeStreamResponse)
 GET_SERVER_INFO = Method("GetServerInfo", pb.GetServerInfoRequest, pb.GetServerInfoResponse)
 

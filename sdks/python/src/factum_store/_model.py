@@ -224,6 +224,16 @@ class StreamSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class EventTypeSummary:
+    """An event type of a list."""
+
+    event_type: str
+    """The event type."""
+    position: int
+    """The position of its last event."""
+
+
+@dataclass(frozen=True, slots=True)
 class StreamDescription:
     """A stream and the time of its last event."""
 

@@ -16,12 +16,14 @@ from factum_store._methods import (
     DESCRIBE_STREAM,
     GET_HEAD,
     GET_SERVER_INFO,
+    LIST_EVENT_TYPES,
     LIST_STREAMS,
 )
 from factum_store._model import (
     AppendCondition,
     Appended,
     Direction,
+    EventTypeSummary,
     ExpectedVersion,
     Key,
     NewEvent,
@@ -290,6 +292,27 @@ class Client:
             page = self._calls.call(LIST_STREAMS, request, timeout)
             for message in page.streams:
                 yield convert.summary(message)
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
+    def list_event_types(
+        self, *, page_size: int | None = None, timeout: float | Default | None = TIMEOUT
+    ) -> Iterator[EventTypeSummary]:
+        """Lists the event types of the log in the byte order of their names. Each page is one call.
+
+        Args:
+            page_size: The number of event types in a page, 1 to 1,000; the default is 1,000.
+            timeout: The timeout of the call for one page in seconds, instead of that of the client.
+
+        Raises:
+            StoreError: The call failed.
+        """
+        request = pb.ListEventTypesRequest(page_size=page_size or 0)
+        while True:
+            page = self._calls.call(LIST_EVENT_TYPES, request, timeout)
+            for message in page.event_types:
+                yield EventTypeSummary(message.event_type, message.position)
             if not page.next_page_token:
                 return
             request.page_token = page.next_page_token
