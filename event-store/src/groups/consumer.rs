@@ -21,7 +21,7 @@ pub type EventNotice = Notice<Arc<RecordedEvent>>;
 
 /// The progress of a group.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Progress {
+pub struct ReportedProgress {
     /// The position up to which every event is settled and stored.
     pub position: u64,
     /// The head of the log.
@@ -167,7 +167,7 @@ pub enum ConsumerMessage {
     /// A notice.
     Notice(EventNotice),
     /// The progress of the group.
-    Checkpoint(Progress),
+    Checkpoint(ReportedProgress),
     /// The last message.
     Stopped(Stopped),
 }
@@ -178,7 +178,7 @@ pub struct JoinedConsumer {
     session: SessionId,
     notices: mpsc::Receiver<EventNotice>,
     stopped: Arc<OnceLock<Stopped>>,
-    progress: watch::Receiver<Progress>,
+    progress: watch::Receiver<ReportedProgress>,
     commands: mpsc::Sender<ActorCommand>,
     is_ended: bool,
 }
@@ -188,7 +188,7 @@ pub fn consumer(
     session: SessionId,
     name: String,
     max_in_flight: u32,
-    progress: watch::Receiver<Progress>,
+    progress: watch::Receiver<ReportedProgress>,
     commands: mpsc::Sender<ActorCommand>,
 ) -> (ConsumerLink, JoinedConsumer) {
     let (notices, receiver) = mpsc::channel(max_in_flight as usize + CONTROL_MESSAGES);
@@ -219,7 +219,7 @@ impl JoinedConsumer {
     }
 
     /// Returns the last known progress of the group.
-    pub fn progress(&self) -> Progress {
+    pub fn progress(&self) -> ReportedProgress {
         *self.progress.borrow()
     }
 

@@ -50,7 +50,7 @@ impl DeadLetterDocument {
 
 /// The reason for removing dead letters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Removal {
+pub enum LetterRemoval {
     /// Their events are delivered again.
     Retry,
     /// They are removed for good.
@@ -96,7 +96,7 @@ pub async fn remove(
     documents: &dyn DocumentStore,
     name: &GroupName,
     positions: &[u64],
-    removal: Removal,
+    removal: LetterRemoval,
 ) -> Result<u64, GroupError> {
     if positions.len() > MAX_RETRIES {
         let rule = format!(
@@ -137,7 +137,7 @@ async fn remove_of_partition(
     name: &GroupName,
     partition: u16,
     mut letters: Vec<(u64, Revision)>,
-    removal: Removal,
+    removal: LetterRemoval,
 ) -> Result<u64, GroupError> {
     let key = name.partition_key(partition);
     for _ in 0..MAX_CONFLICTS {
@@ -157,7 +157,7 @@ async fn remove_of_partition(
         let start = Position::new(control.document.start);
         let (revision, mut state) = state_of::<PartitionState>(&found, &key, start)?;
         state.dead_letters = state.dead_letters.saturating_sub(letters.len() as u32);
-        if removal == Removal::Retry {
+        if removal == LetterRemoval::Retry {
             state.retries.extend(letters.iter().map(|(at, _)| *at));
             if state.retries.len() > MAX_RETRIES {
                 return Err(GroupError::TooMany {

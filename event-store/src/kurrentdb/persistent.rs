@@ -22,7 +22,7 @@ use super::errors::Refused;
 use crate::access::{Permission, Stores};
 use crate::groups::Groups;
 use crate::groups::catalog::{self, MAX_LIST};
-use crate::groups::dead_letters::{self, MAX_RETRIES, Removal};
+use crate::groups::dead_letters::{self, LetterRemoval, MAX_RETRIES};
 use crate::messages::Messages;
 use group::PersistentGroup;
 use settings::ProtocolSettings;
@@ -79,7 +79,7 @@ impl PersistentServices {
         &self,
         group: &PersistentGroup,
         limit: Option<i64>,
-        removal: Removal,
+        removal: LetterRemoval,
     ) -> Result<(), Status> {
         let store = &**self.groups.store();
         let mut left = match limit {
@@ -189,7 +189,7 @@ impl PersistentSubscriptions for PersistentServices {
             Some(replay_parked_req::options::StopAtOption::StopAt(limit)) => Some(limit),
             _ => None,
         };
-        self.remove(&group, limit, Removal::Retry).await?;
+        self.remove(&group, limit, LetterRemoval::Retry).await?;
         Ok(Response::new(ReplayParkedResp {}))
     }
 
@@ -205,7 +205,7 @@ impl PersistentSubscriptions for PersistentServices {
             Some(truncate_parked_req::options::StopAtOption::StopAt(limit)) => Some(limit),
             _ => None,
         };
-        self.remove(&group, limit, Removal::Discard).await?;
+        self.remove(&group, limit, LetterRemoval::Discard).await?;
         Ok(Response::new(TruncateParkedResp {}))
     }
 

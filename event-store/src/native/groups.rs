@@ -14,7 +14,7 @@ use tonic::{Request, Response, Status, Streaming, async_trait};
 use crate::access::{Permission, Stores};
 use crate::groups::Groups;
 use crate::groups::catalog::{self, GroupProgress, MAX_LIST};
-use crate::groups::dead_letters::{self, Removal};
+use crate::groups::dead_letters::{self, LetterRemoval};
 use crate::groups::error::GroupError;
 use crate::groups::group_document::{GroupName, VersionedGroup};
 use crate::log_head::read_head;
@@ -269,7 +269,7 @@ impl ConsumerGroupService for NativeGroups {
         let name = self.authorize(&request, "group", &request.get_ref().group)?;
         let positions = &request.get_ref().positions;
         let store = &**self.groups.store();
-        let retried = dead_letters::remove(store, &name, positions, Removal::Retry).await;
+        let retried = dead_letters::remove(store, &name, positions, LetterRemoval::Retry).await;
         let retried = retried.map_err(|error| group_status(&error))?;
         self.groups.reload(&name).await;
         Ok(Response::new(v1::RetryDeadLettersResponse { retried }))
@@ -282,7 +282,7 @@ impl ConsumerGroupService for NativeGroups {
         let name = self.authorize(&request, "group", &request.get_ref().group)?;
         let positions = &request.get_ref().positions;
         let store = &**self.groups.store();
-        let discarded = dead_letters::remove(store, &name, positions, Removal::Discard).await;
+        let discarded = dead_letters::remove(store, &name, positions, LetterRemoval::Discard).await;
         let discarded = discarded.map_err(|error| group_status(&error))?;
         self.groups.reload(&name).await;
         Ok(Response::new(v1::DiscardDeadLettersResponse { discarded }))

@@ -12,7 +12,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use crate::groups::consumer::{ActorCommand, ConsumerLink, Progress, StopReason, Stopped};
+use crate::groups::consumer::{ActorCommand, ConsumerLink, ReportedProgress, StopReason, Stopped};
 use crate::groups::coordinator::Coordinator;
 use crate::groups::group_document::{GroupName, VersionedGroup};
 use crate::groups::partition_state::PartitionState;
@@ -53,7 +53,7 @@ pub struct Actor {
     /// The ends of the consumers' queues.
     pub consumers: BTreeMap<SessionId, ConsumerLink>,
     /// The progress of the group.
-    pub progress: watch::Sender<Progress>,
+    pub progress: watch::Sender<ReportedProgress>,
     /// The head of the log.
     pub head: watch::Receiver<Position>,
     /// The start of the actor.
@@ -198,7 +198,7 @@ impl Actor {
             position = self.control.document.start;
         }
         let head = self.head.borrow().get().max(position);
-        let progress = Progress {
+        let progress = ReportedProgress {
             position,
             head,
             dead_letters,

@@ -7,7 +7,7 @@ use factum_store_protocol::{event, query, time, v1};
 use v1::PartitionKey as KeyMessage;
 
 use crate::groups::catalog::GroupProgress;
-use crate::groups::consumer::{ConnectedConsumer, Progress, StopReason, Stopped};
+use crate::groups::consumer::{ConnectedConsumer, ReportedProgress, StopReason, Stopped};
 use crate::groups::dead_letters::DeadLetterDocument;
 use crate::groups::error::GroupError;
 use crate::groups::group_document::GroupName;
@@ -172,7 +172,7 @@ pub fn group(progress: &GroupProgress, consumers: Vec<ConnectedConsumer>) -> v1:
 }
 
 /// Converts the progress of a group.
-pub fn checkpoint(progress: Progress) -> v1::GroupCheckpoint {
+pub fn checkpoint(progress: ReportedProgress) -> v1::GroupCheckpoint {
     v1::GroupCheckpoint {
         position: progress.position,
         head: progress.head,
