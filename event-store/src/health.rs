@@ -17,7 +17,7 @@ use tonic_health::pb::health_server::Health;
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 use tracing::warn;
 
-use crate::readiness::Readiness;
+use crate::readiness::ServerReadiness;
 use crate::stop::stopped;
 
 /// The name under which the process itself is checked.
@@ -32,7 +32,7 @@ const INTERVAL: Duration = Duration::from_secs(2);
 /// `liveness` reports that the process answers.
 #[derive(Clone)]
 pub struct HealthChecks {
-    readiness: Readiness,
+    readiness: ServerReadiness,
     services: Arc<HashSet<String>>,
     /// Becomes `true` when the server stops. Watches then end.
     stop: watch::Receiver<bool>,
@@ -44,7 +44,7 @@ impl HealthChecks {
     /// # Errors
     /// Returns an error if a descriptor is not valid.
     pub fn new(
-        readiness: Readiness,
+        readiness: ServerReadiness,
         stop: watch::Receiver<bool>,
         descriptors: &[&[u8]],
     ) -> Result<Self, DecodeError> {

@@ -1,4 +1,4 @@
-//! [`Readiness`]: whether the server can answer, as its store and its shutdown allow.
+//! [`ServerReadiness`]: whether the server can answer, as its store and its shutdown allow.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,14 +13,14 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Whether the server can answer. Clones share one state.
 #[derive(Clone)]
-pub struct Readiness {
+pub struct ServerReadiness {
     store: Arc<dyn Store>,
     check: Arc<WriteCheck>,
     /// Becomes `true` when shutdown begins.
     stopping: watch::Receiver<bool>,
 }
 
-impl Readiness {
+impl ServerReadiness {
     /// Creates the readiness of a server of `store`, which ends when `stopping` becomes `true`.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, check: WriteCheck, stopping: watch::Receiver<bool>) -> Self {

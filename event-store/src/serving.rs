@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use crate::access::Stores;
 use crate::groups::Groups;
-use crate::readiness::Readiness;
+use crate::readiness::ServerReadiness;
 
 /// The default of [`Serving::max_calls`].
 const MAX_CALLS: u32 = 1_000;
@@ -36,7 +36,7 @@ pub struct Serving {
     /// The maximum number of concurrent calls of one connection.
     pub max_calls: u32,
     /// The result of the health checks.
-    pub readiness: Readiness,
+    pub readiness: ServerReadiness,
     /// Becomes `true` when the server stops. Calls without end then end.
     pub stop: watch::Receiver<bool>,
 }
@@ -47,7 +47,7 @@ impl Serving {
     pub fn new(stores: Stores, backend: &'static str, stop: watch::Receiver<bool>) -> Self {
         let check = WriteCheck::new(WRITE_CHECK);
         Self {
-            readiness: Readiness::new(stores.for_server(), check, stop.clone()),
+            readiness: ServerReadiness::new(stores.for_server(), check, stop.clone()),
             groups: Groups::new(stores.for_server(), GROUP_LEASE),
             stores,
             backend,
