@@ -63,9 +63,9 @@ const CALLERS: &[Caller] = &[
 
 /// Returns whether the table allows a user an RPC for an object.
 fn is_allowed(need: Need, path: &str, caller: &Caller, category: &str) -> bool {
-    // Requests of this protocol name no streams.
-    let is_own =
-        category == OWN_CATEGORY || path.starts_with("/umadb.v1.") && need != Need::Documents;
+    // These requests name no streams.
+    let names_streams = !path.starts_with("/umadb.v1.") && !path.ends_with("/ListEventTypes");
+    let is_own = category == OWN_CATEGORY || !names_streams && need != Need::Documents;
     let has = |permission: &str| caller.permissions.contains(&permission) && is_own;
     match need {
         // No request has the key of an append.
