@@ -20,7 +20,7 @@ use crate::split::split;
 use crate::stop::stopped;
 
 /// A subscription and the events that it has to send.
-struct Subscriber {
+struct DcbSubscriber {
     subscription: Subscription,
     batch_size: usize,
     ready: VecDeque<Vec<umadb::SequencedEvent>>,
@@ -36,7 +36,7 @@ pub fn subscribe(
 ) -> impl Stream<Item = Result<umadb::SubscribeResponse, Status>> + Send {
     let query = query::from_message(request.query);
     let after = request.after.unwrap_or(0);
-    let subscriber = Subscriber {
+    let subscriber = DcbSubscriber {
         subscription: Subscription::new(store, query, Position::new(after)),
         batch_size: batch_size(request.batch_size),
         ready: VecDeque::new(),
@@ -54,7 +54,7 @@ pub fn subscribe(
     })
 }
 
-impl Subscriber {
+impl DcbSubscriber {
     /// Waits for the next events. There is at least one, because clients end at an answer without events.
     async fn next(&mut self) -> Result<Vec<umadb::SequencedEvent>, Status> {
         loop {

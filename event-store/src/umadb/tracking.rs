@@ -12,7 +12,7 @@ const MAX_SOURCE: usize = 255;
 
 /// The value of a document.
 #[derive(Serialize, Deserialize)]
-struct Recorded {
+struct StoredTracking {
     position: u64,
 }
 
@@ -44,7 +44,7 @@ pub async fn advance(
         )));
     }
     let revision = found.map_or(Revision::ABSENT, |(revision, _)| revision);
-    let value = encode_document(&Recorded {
+    let value = encode_document(&StoredTracking {
         position: *position,
     });
     let value = value.map_err(|error| store_failed(&error))?;
@@ -55,7 +55,7 @@ async fn find(store: &dyn Store, source: &str) -> Result<Option<(Revision, u64)>
     let found = store.find_documents(&[key(source)]).await;
     let found = found.map_err(|error| store_failed(&error))?;
     let decode = |document: &Document| {
-        let recorded: Recorded = document.decode()?;
+        let recorded: StoredTracking = document.decode()?;
         Ok((document.revision, recorded.position))
     };
     let found = found.first().map(decode).transpose();

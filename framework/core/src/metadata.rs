@@ -122,7 +122,7 @@ impl<'de> Visitor<'de> for MetadataVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Metadata, A::Error> {
         let mut metadata = Metadata::default();
-        let (mut extra, mut foreign) = (None, None::<foreign::Decoded>);
+        let (mut extra, mut foreign) = (None, None::<foreign::DecodedBytes>);
         while let Some(key) = map.next_key()? {
             match key {
                 MetadataKey::Actor => once("actor", &mut metadata.actor, &mut map)?,

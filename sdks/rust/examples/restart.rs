@@ -16,13 +16,13 @@ const EVENTS: u64 = 30;
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// A server process on a file, which is killed when it is dropped.
-struct Server {
+struct ServerProcess {
     process: Child,
     address: SocketAddr,
     file: PathBuf,
 }
 
-impl Server {
+impl ServerProcess {
     fn start(address: SocketAddr, file: &Path) -> Result<Self> {
         let mut process = Command::new(std::env::var("EVENT_STORE_BINARY")?)
             .args(["--insecure", "--bind-addr", &address.to_string(), "--store"])
@@ -52,7 +52,7 @@ impl Server {
     }
 }
 
-impl Drop for Server {
+impl Drop for ServerProcess {
     fn drop(&mut self) {
         // The process may have ended.
         let _ = self.process.kill();
@@ -64,7 +64,7 @@ impl Drop for Server {
 async fn main() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-    let mut server = Server::start(address, &folder.path().join("events.db"))?;
+    let mut server = ServerProcess::start(address, &folder.path().join("events.db"))?;
     let client = Client::open(format!("factum://{address}"))?;
     client.groups().create("copy", GroupOptions::new()).await?;
 

@@ -19,7 +19,7 @@ enum Form<'a> {
 }
 
 /// Decoded bytes.
-pub struct Decoded(pub Bytes);
+pub struct DecodedBytes(pub Bytes);
 
 pub fn serialize<S: Serializer>(bytes: &Bytes, serializer: S) -> Result<S::Ok, S::Error> {
     let form = match std::str::from_utf8(bytes) {
@@ -31,7 +31,7 @@ pub fn serialize<S: Serializer>(bytes: &Bytes, serializer: S) -> Result<S::Ok, S
     form.serialize(serializer)
 }
 
-impl<'de> Deserialize<'de> for Decoded {
+impl<'de> Deserialize<'de> for DecodedBytes {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match Form::deserialize(deserializer)? {
             Form::Text(text) => Ok(Self(Bytes::from(text.into_owned()))),
