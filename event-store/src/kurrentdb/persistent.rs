@@ -224,7 +224,8 @@ impl PersistentSubscriptions for PersistentServices {
             let page = catalog::list(&**self.groups.store(), after.as_ref(), MAX_LIST).await;
             let page = page.map_err(|error| Refused::from_group(error).status("List"))?;
             for progress in &page {
-                let group = PersistentGroup::of_settings(&progress.group.settings);
+                let settings = ProtocolSettings::stored(&progress.group.settings.protocol);
+                let group = settings.and_then(|settings| settings.persistent_group());
                 let is_wanted = |group: &PersistentGroup| {
                     let is_permitted = principal.permits(Permission::Groups, group.name.as_str());
                     is_permitted && wanted.as_ref().is_none_or(|wanted| *wanted == group.stream)

@@ -9,10 +9,9 @@ use factum_compatible_protocols::kurrentdb::client::persistent_subscriptions::{
 };
 use tonic::{Code, Status};
 
-use super::settings::ProtocolSettings;
 use crate::groups::error::GroupError;
 use crate::groups::group_document::GroupName;
-use crate::groups::settings::{GroupScope, GroupSettings};
+use crate::groups::settings::GroupScope;
 use crate::groups::{FilteredText, GroupFilter};
 use crate::kurrentdb::errors::{Refused, read_status, with_trailers};
 use crate::kurrentdb::event::{revision, stream};
@@ -58,7 +57,8 @@ impl PersistentGroup {
         Self::named(source.stream.as_ref(), group)
     }
 
-    fn named(stream: Option<&StreamId>, group: &str) -> Result<Self, Refused> {
+    /// Creates the group `group` on a stream; `None` is the log of all streams.
+    pub fn named(stream: Option<&StreamId>, group: &str) -> Result<Self, Refused> {
         if group.is_empty() {
             return Err(Refused::Invalid("missing name of the group".to_owned()));
         }
@@ -77,16 +77,6 @@ impl PersistentGroup {
             scope,
             virtual_stream,
         })
-    }
-
-    /// Returns the group with these settings; `None` if another protocol created it.
-    pub fn of_settings(settings: &GroupSettings) -> Option<Self> {
-        let protocol = ProtocolSettings::stored(&settings.protocol)?;
-        let stream = match &*protocol.stream {
-            ALL => None,
-            stream => Some(stream.parse().ok()?),
-        };
-        Self::named(stream.as_ref(), &protocol.group).ok()
     }
 
     /// Returns whether the group reads the log of all streams.

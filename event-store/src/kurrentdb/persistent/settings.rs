@@ -5,7 +5,7 @@ use factum_compatible_protocols::kurrentdb::client::persistent_subscriptions::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::group::PersistentGroup;
+use super::group::{ALL, PersistentGroup};
 use crate::groups::GroupFilter;
 use crate::groups::partition_key::PartitionKey;
 use crate::groups::settings::{
@@ -127,6 +127,15 @@ impl ProtocolSettings {
     /// Decodes the settings that the group keeps; `None` if another protocol created it.
     pub fn stored(json: &serde_json::Value) -> Option<Self> {
         serde_json::from_value(json.clone()).ok()
+    }
+
+    /// Returns the group with these settings; `None` if its names are not valid.
+    pub fn persistent_group(&self) -> Option<PersistentGroup> {
+        let stream = match &*self.stream {
+            ALL => None,
+            stream => Some(stream.parse().ok()?),
+        };
+        PersistentGroup::named(stream.as_ref(), &self.group).ok()
     }
 
     /// Returns the settings of the consumer group.
