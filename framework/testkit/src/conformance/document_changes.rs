@@ -84,7 +84,7 @@ pub async fn events_and_documents_commit_atomically<B: Backend>() {
     assert_eq!(keys(&other, Scan::prefix("")).await, ["a", "c"]);
 }
 
-/// An append is stored only if each document that it requires, changes or deletes is at the required revision.
+/// An append is stored only if each document that it names is at the required revision.
 ///
 /// This is how a change of the settings of a stream excludes the appends that depend on them.
 pub async fn append_checks_the_documents_that_it_requires<B: Backend>() {
