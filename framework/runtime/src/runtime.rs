@@ -246,7 +246,8 @@ impl Runtime {
     /// Waits until every event is processed and no work is due.
     ///
     /// All work is then done or has failed permanently, and so has all work that followed from it. The call does not
-    /// end while new events arrive. It does not wait for work that needs newer code.
+    /// end while new events arrive. It does not wait for work that needs newer code, nor for
+    /// requested retries and discards of dead letters.
     ///
     /// # Errors
     /// Returns [`ControlError`] if a consumer has stopped, due work cannot be decoded, or the store fails.

@@ -26,7 +26,9 @@ use factum_engine::clock::{Clock, SystemClock};
 /// assert!(clock.now().since(before) >= Duration::from_hours(30 * 24));
 /// ```
 ///
-/// Deadlines that count from an event use the time that this clock showed when the event was stored.
+/// Deadlines that count from an event use the time that this clock showed when the event was stored. The store does not
+/// use this clock: `recorded_at` stays the time of the system, so after an advance a new event looks older than `now`. If
+/// a decision compares the two, put the time of `now` into the event; set deadlines as durations.
 #[derive(Clone)]
 pub struct VirtualClock {
     offsets: Arc<watch::Sender<Offsets>>,
