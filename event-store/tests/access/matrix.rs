@@ -11,12 +11,6 @@ use crate::dynamic_client::{call, code, methods};
 use crate::requests::requests;
 use crate::server::{ADMIN, Authorization, Connection, Server, append, user};
 
-/// The services that the server does not have yet. Their RPCs are checked as soon as it has them.
-const PENDING: &[&str] = &[
-    "/factum.store.v1.ConsumerGroupService/",
-    "/event_store.client.persistent_subscriptions.PersistentSubscriptions/",
-];
-
 /// The prefixes of a role that owns the objects `order-…`.
 const OWN: &str = r#"["order-", "umadb-", "umadb/tracking/order-"]"#;
 
@@ -142,7 +136,6 @@ async fn every_rpc_needs_the_permission_of_the_table() {
             .find(|rpc| rpc.path == *path)
             .map(|rpc| rpc.need);
         let need = need.unwrap_or_else(|| panic!("no need for {path} in the table RPCS"));
-        let is_pending = PENDING.iter().any(|service| path.starts_with(service));
         let requests_for = |name: &str| {
             requests(path, name).unwrap_or_else(|| panic!("no requests for {path} in requests.rs"))
         };
@@ -155,7 +148,7 @@ async fn every_rpc_needs_the_permission_of_the_table() {
                     Some(expected) => actual == expected,
                     None => !is_refused && actual != Code::Unimplemented,
                 };
-                if !(is_expected || is_pending && actual == Code::Unimplemented) {
+                if !is_expected {
                     failures.push(format!("{path} as {who} for {category}: {actual:?}"));
                 }
             };
