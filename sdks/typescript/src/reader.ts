@@ -3,6 +3,7 @@
 import { storedEvent } from "./convert.js";
 import { CallFailed, toNumber } from "./errors.js";
 import {
+  Direction,
   EventStoreService,
   type ReadAllRequest,
   type ReadAllResponse,
@@ -80,6 +81,10 @@ export class EventReader implements AsyncIterable<StoredEvent> {
           this.#more = answer.more;
           for (const event of events) {
             if (event.position > head) {
+              if (this.request.direction === Direction.BACKWARD) {
+                // It was stored after the first answer, and the read began again before its first event.
+                continue;
+              }
               this.#more = false;
               return;
             }

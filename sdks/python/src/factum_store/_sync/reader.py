@@ -129,6 +129,9 @@ class EventReader(Iterator[Event]):
         is_beyond = False
         for event in received:
             if event.position > self._head:
+                if self._request.direction == pb.DIRECTION_BACKWARD:
+                    # It was stored after the first answer, and the read began again before its first event.
+                    continue
                 is_beyond = True
                 break
             self._ready.append(event)
