@@ -98,7 +98,7 @@ async fn newer_schema_and_invalid_name_are_rejected() {
         .unwrap();
     let rejected = options.clone().open().await.unwrap_err();
     assert!(
-        matches!(rejected, StoreError::NewerSchema { found: 7, known: 2 }),
+        matches!(rejected, StoreError::NewerSchema { found: 7, known: 3 }),
         "{rejected:?}"
     );
     for name in ["", "1a", "a-b", "A", "a; drop table event"] {
