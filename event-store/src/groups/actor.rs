@@ -1,4 +1,4 @@
-//! The actor of a group: reads the log, drives the [`Coordinator`], writes the documents, and sends the notices.
+//! The actor of a group: reads the log, drives the coordinator, writes the documents, and sends the notices.
 //!
 //! There is one actor for each group with consumers on this server process. It runs until its last consumer leaves.
 

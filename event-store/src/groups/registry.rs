@@ -1,4 +1,4 @@
-//! [`Groups`]: the groups with consumers on this server process, one [actor](super::actor) each.
+//! [`Groups`]: the groups with consumers on this server process, one actor each.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

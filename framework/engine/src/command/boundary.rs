@@ -27,7 +27,7 @@ use crate::state::aggregate_state::AggregateState;
     message = "a command cannot look at `{Self}`",
     label = "neither an aggregate, nor a tuple of up to four, nor a `Vec` or `Option` of one",
     note = "name a type that derives `Aggregate`, or several: `on = (Account, Ledger)`, `on = Vec<Account>`",
-    note = "if it is a `Queried` with a `Folded` state, the state must implement `Default`, `Clone` and `Apply` for each event of its query"
+    note = "if it is a `Queried` with a `Folded` state, the state must implement `Default` and `Apply` for each event of its query"
 )]
 pub trait Boundary: Sealed + Sized + Send + Sync + 'static {
     /// The ids and tags of a command, which select the aggregates and the events.
