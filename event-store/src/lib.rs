@@ -10,6 +10,7 @@ mod messages;
 pub mod metrics;
 mod metrics_endpoint;
 pub mod native;
+mod next_request;
 mod paged_read;
 pub mod readiness;
 pub mod routes;

@@ -1,7 +1,7 @@
 //! The first event of the log as clients of this protocol see it.
 
 use factum::Timestamp;
-use factum::store::{Position, RecordedEvent, Version};
+use factum::store::{Assigned, Position, RecordedEvent, Version};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -17,20 +17,15 @@ const STREAM: &str = "$$$all";
 /// before the first event of the store, and is not stored.
 #[must_use]
 pub fn event() -> RecordedEvent {
-    let event = system_event(METADATA_EVENT, &json!({}));
-    RecordedEvent {
+    let mut event = system_event(METADATA_EVENT, &json!({}));
+    event.id = Uuid::nil();
+    let stream = STREAM
+        .parse()
+        .unwrap_or_else(|_| unreachable!("the name is valid"));
+    let assigned = Assigned {
         position: Position::ZERO,
-        stream: STREAM
-            .parse()
-            .unwrap_or_else(|_| unreachable!("the name is valid")),
         version: Version::new(1),
-        id: Uuid::nil(),
-        name: event.name,
-        schema_version: event.schema_version,
-        content_type: event.content_type,
-        data: event.data,
-        tags: event.tags,
-        metadata: event.metadata,
         recorded_at: Timestamp::from_micros(0),
-    }
+    };
+    RecordedEvent::new(event, stream, assigned)
 }

@@ -89,10 +89,7 @@ pub async fn find(
     let Some(stored) = stored.filter(|stored| is_stored(write, index, stored)) else {
         return Ok(None);
     };
-    match write.streams() {
-        [_] => in_stream(store, write, index, &stored).await,
-        _ => in_log(store, write, index, &stored).await,
-    }
+    compare(store, write, index, &stored).await
 }
 
 /// Returns whether `stored` is the event of the write with this index.
@@ -102,45 +99,24 @@ fn is_stored(write: &EventWrite, index: usize, stored: &RecordedEvent) -> bool {
     })
 }
 
-/// Compares with the events of the only stream, which several writes may have stored.
-async fn in_stream(
+/// Compares the events of the write with the stored ones, of which `stored` has the index `index`.
+///
+/// Several writes may have stored the events of the only stream. The events of several streams are together in the log.
+async fn compare(
     store: &dyn Store,
     write: &EventWrite,
     index: usize,
     stored: &RecordedEvent,
 ) -> Result<Option<Vec<Written>>, StoreError> {
-    let Some(mut after) = revision(stored).checked_sub(index as u64) else {
-        return Ok(None);
+    let only_stream = match write.streams() {
+        [only] => Some(&only.stream),
+        _ => None,
     };
-    let mut last = None;
-    let mut next = 0;
-    while next < write.events().len() {
-        let read = Read::stream(stored.stream.clone()).after(after);
-        let page = store.read(read.limit(write.events().len() - next)).await?;
-        if page.events.is_empty() {
-            return Ok(None);
-        }
-        for event in page.events {
-            if !is_stored(write, next, &event) {
-                return Ok(None);
-            }
-            next += 1;
-            after = event.version.get();
-            last = Some(event);
-        }
-    }
-    Ok(last.map(|last| vec![written(&last)]))
-}
-
-/// Compares with the events of the log, which one write has stored.
-async fn in_log(
-    store: &dyn Store,
-    write: &EventWrite,
-    index: usize,
-    stored: &RecordedEvent,
-) -> Result<Option<Vec<Written>>, StoreError> {
-    let before = stored.position.get().checked_sub(index as u64 + 1);
-    let Some(mut after) = before else {
+    let place = |event: &RecordedEvent| match only_stream {
+        Some(_) => event.version.get(),
+        None => event.position.get(),
+    };
+    let Some(mut after) = place(stored).checked_sub(index as u64 + 1) else {
         return Ok(None);
     };
     let unchanged = Written {
@@ -150,8 +126,12 @@ async fn in_log(
     let mut results = vec![unchanged; write.streams().len()];
     let mut next = 0;
     while next < write.events().len() {
-        let read = Read::all(Query::all()).after(after);
-        let page = store.read(read.limit(write.events().len() - next)).await?;
+        let read = match only_stream {
+            Some(stream) => Read::stream(stream.clone()),
+            None => Read::all(Query::all()),
+        };
+        let limit = write.events().len() - next;
+        let page = store.read(read.after(after).limit(limit)).await?;
         if page.events.is_empty() {
             return Ok(None);
         }
@@ -161,7 +141,7 @@ async fn in_log(
             }
             results[write.events()[next].stream] = written(&event);
             next += 1;
-            after = event.position.get();
+            after = place(&event);
         }
     }
     Ok(Some(results))

@@ -36,13 +36,14 @@ use crate::kurrentdb::errors::Refused;
 use crate::kurrentdb::event::{UuidNotation, client_id, id, recorded};
 use crate::kurrentdb::virtual_stream::ResolvedEvent;
 use crate::messages::Messages;
+use crate::next_request::next_request;
 
 /// The time without a message after which a consumer would be considered dead. Consumers of this protocol send none.
 const SESSION_TIMEOUT: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 /// The interval at which the progress of the group is looked at. The protocol has no message for it.
 const QUIET: Duration = Duration::from_secs(5);
 
-/// The maximum number of deliveries whose answers are awaited, also of those that have timed out.
+/// The maximum number of deliveries whose answers are awaited. A delivery that has timed out counts, too.
 const MAX_UNANSWERED: usize = 10_000;
 
 /// The partition, the fencing token and the position of a delivery.
@@ -136,23 +137,9 @@ async fn receive(
     principal: Principal,
 ) {
     loop {
-        let message = tokio::select! {
-            message = requests.message() => message,
-            revoked = principal.revoked() => {
-                let message = revoked.to_string();
-                return consumer.leave(StopReason::AccessRevoked, message).await;
-            }
-        };
-        let content = match message {
-            Ok(Some(request)) => request.content,
-            Ok(None) => {
-                let message = "the consumer ended its requests";
-                return consumer.leave(StopReason::ConsumerLeft, message).await;
-            }
-            Err(status) => {
-                let message = format!("the connection failed: {}", status.message());
-                return consumer.leave(StopReason::ConsumerLeft, message).await;
-            }
+        let content = match next_request(&mut requests, &principal).await {
+            Ok(request) => request.content,
+            Err((reason, message)) => return consumer.leave(reason, message).await,
         };
         let (ids, action, reason) = match content {
             Some(Answer::Ack(ack)) => (ack.ids, None, String::new()),

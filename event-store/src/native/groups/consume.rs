@@ -27,6 +27,7 @@ use crate::groups::failure::{Consequence, EventFailure};
 use crate::groups::group_document::{GroupName, VersionedGroup};
 use crate::groups::settings::MAX_PAUSE;
 use crate::groups::{Groups, Notice};
+use crate::next_request::next_request;
 
 /// The limits and the default of the session timeout.
 const SESSION_TIMEOUTS: (Duration, Duration, Duration) = (
@@ -140,23 +141,9 @@ async fn receive(
     principal: Principal,
 ) {
     loop {
-        let message = tokio::select! {
-            message = requests.message() => message,
-            revoked = principal.revoked() => {
-                let message = revoked.to_string();
-                return consumer.leave(StopReason::AccessRevoked, message).await;
-            }
-        };
-        let message = match message {
-            Ok(Some(request)) => request.message,
-            Ok(None) => {
-                let message = "the consumer ended its requests";
-                return consumer.leave(StopReason::ConsumerLeft, message).await;
-            }
-            Err(status) => {
-                let message = format!("the connection failed: {}", status.message());
-                return consumer.leave(StopReason::ConsumerLeft, message).await;
-            }
+        let message = match next_request(&mut requests, &principal).await {
+            Ok(request) => request.message,
+            Err((reason, message)) => return consumer.leave(reason, message).await,
         };
         match consumer_request(message) {
             Ok(request) => {
