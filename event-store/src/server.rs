@@ -34,8 +34,8 @@ const PROTOCOLS: &[&str] = &["h2"];
 /// the store is closed.
 ///
 /// # Errors
-/// Returns an error if an address may not be served without more protection, the store or the file of users cannot be
-/// opened, an address cannot be bound, or the signal handlers cannot be installed.
+/// Returns an error if an address may not be served without more protection or cannot be bound. Also returns it if the
+/// store or the file of users cannot be opened, or the signal handlers cannot be installed.
 pub async fn run(settings: ServerSettings) -> Result<()> {
     let exporter = settings
         .metrics_addr

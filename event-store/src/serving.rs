@@ -14,7 +14,7 @@ use crate::readiness::ServerReadiness;
 /// The default of [`Serving::max_calls`].
 const MAX_CALLS: u32 = 1_000;
 
-/// The default time after which other servers take over the consumer groups of one that has failed.
+/// The default time after which other servers take over the consumer groups of a failed server.
 const GROUP_LEASE: Duration = Duration::from_secs(6);
 
 /// The document that shows whether the store accepts writes.

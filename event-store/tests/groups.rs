@@ -382,7 +382,7 @@ async fn attempts_survive_a_killed_server() {
     assert_eq!((position(&delivery), delivery.attempt), (1, 2));
     consumer.ack(&delivery).await;
     consumer.settled(&[1]).await;
-    // What is settled stays settled after another kill.
+    // Settled events stay settled after another kill.
     drop(server);
     let server = Server::start(dir.path());
     store(&mut server.client().await, "hive-1", "2").await;

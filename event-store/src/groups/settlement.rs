@@ -93,7 +93,7 @@ impl Settlement {
         self.is_changed = true;
     }
 
-    /// Returns the number of dead letters, including those that are not stored yet.
+    /// Returns the number of dead letters, stored or not.
     pub fn dead_letters(&self) -> u32 {
         let writing = self.writing.as_ref();
         let writing = writing.map_or(0, |writing| writing.changes.dead_letters.len());

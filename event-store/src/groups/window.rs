@@ -205,7 +205,7 @@ impl<E: Clone> Window<E> {
         }
     }
 
-    /// Replaces the retried dead letters with the stored ones, except those that were settled since the last write.
+    /// Replaces the retried dead letters with the stored ones, without the letters that were settled since the last write.
     pub fn set_retries(&mut self, stored: &BTreeSet<u64>) {
         self.retries = stored - &self.settled_retries;
     }

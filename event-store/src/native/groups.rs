@@ -78,7 +78,7 @@ impl NativeGroups {
         Ok(messages::group(&progress, consumers))
     }
 
-    /// Tells the actor about a change, and returns the group.
+    /// Notifies the actor of a change, and returns the group.
     async fn changed(
         &self,
         name: &GroupName,

@@ -136,7 +136,7 @@ pub fn duration(millis: u64) -> Option<prost_types::Duration> {
     Some(Duration::from_millis(millis).try_into().unwrap())
 }
 
-/// What the consumers of a group did.
+/// The record of what the consumers of a group did.
 #[derive(Default)]
 pub struct Record {
     /// The stored events by position: stream, version, and whether consumers reject it.

@@ -1,4 +1,4 @@
-//! What the servers of Factum share: connections with limits, startup and shutdown, logs, health, and metrics.
+//! The common parts of the servers of Factum: connections with limits, startup and shutdown, logs, health, and metrics.
 //!
 //! A server binds its addresses with [`listen`](listen::listen), accepts connections through
 //! [`Incoming`](net::Incoming), and adds [`TrackRequestsLayer`](net::TrackRequestsLayer) to its services. After

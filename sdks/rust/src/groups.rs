@@ -19,7 +19,7 @@ use crate::duration::duration;
 use crate::error::ClientError;
 use crate::session::ClientSession;
 
-/// The settings of a consumer group. The server has a default for each one that is not set.
+/// The settings of a consumer group. The server has a default for each missing setting.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct GroupOptions(GroupSettings);
 
