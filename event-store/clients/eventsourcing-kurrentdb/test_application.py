@@ -24,6 +24,8 @@ class ApplicationTest(TestCase):
                 "IS_SNAPSHOTTING_ENABLED": "y",
             }
         )
+        # The application does not close the client of its factory.
+        self.addCleanup(self.app.factory.client.close)
 
     def test_accounts(self):
         app = self.app

@@ -55,6 +55,8 @@ class FactoryTest(persistence.InfrastructureFactoryTestCase):
         self.env[InfrastructureFactory.PERSISTENCE_MODULE] = KurrentDBFactory.__module__
         self.env[KurrentDBFactory.KURRENTDB_URI] = URI
         super().setUp()
+        # The factory does not close its client. A client that garbage collection closes at the exit can wait forever.
+        self.addCleanup(self.factory.client.close)
 
     def expected_factory_class(self):
         return KurrentDBFactory
