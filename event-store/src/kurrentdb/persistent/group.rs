@@ -140,15 +140,21 @@ impl PersistentGroup {
             GroupError::Store(error) => read_status(error),
             GroupError::Stopping => Status::unavailable(error.to_string()),
             GroupError::Invalid { .. } => Status::invalid_argument(error.to_string()),
-            error => {
-                let reason = error.to_string();
-                let message =
-                    format!("Subscription group {group} on stream {stream} failed: {reason}");
-                let names = [names[0], names[1], ("reason", &*reason)];
-                let status = Status::new(Code::Internal, message);
-                with_trailers(status, "persistent-subscription-failed", &names)
-            }
+            error => self.failed(&error.to_string()),
         }
+    }
+
+    /// Returns the status of a request that the group cannot fulfill, as clients expect it for settings that are not valid.
+    pub fn failed(&self, reason: &str) -> Status {
+        let (stream, group) = (&self.stream, &self.group);
+        let message = format!("Subscription group {group} on stream {stream} failed: {reason}");
+        let names = [
+            ("stream-name", &**stream),
+            ("group-name", &**group),
+            ("reason", reason),
+        ];
+        let status = Status::new(Code::Internal, message);
+        with_trailers(status, "persistent-subscription-failed", &names)
     }
 
     /// Returns the status of a consumer whose subscription ends.
@@ -174,7 +180,30 @@ fn missing_stream() -> Refused {
     Refused::Invalid("missing stream; expected a stream or all streams".to_owned())
 }
 
+/// Returns the source in a request of a client that names the stream outside of `stream_option`.
+///
+/// `@kurrent/kurrentdb-client` of npm sends streams in this form.
+fn old_source(
+    identifier: Option<StreamIdentifier>,
+    revision: Option<u64>,
+) -> Result<GroupSource, Refused> {
+    let identifier = identifier.ok_or_else(missing_stream)?;
+    let start = match revision {
+        None | Some(0) => Start::First,
+        Some(u64::MAX) => Start::End,
+        Some(revision) => Start::At(revision),
+    };
+    Ok(GroupSource {
+        stream: Some(stream(Some(identifier))?),
+        start,
+    })
+}
+
 /// Returns the stream and the start of a new group.
+#[expect(
+    deprecated,
+    reason = "clients send the stream and the revision in two forms"
+)]
 pub fn create_source(options: &create_req::Options) -> Result<GroupSource, Refused> {
     use create_req::all_options::AllOption;
     use create_req::options::StreamOption;
@@ -196,11 +225,18 @@ pub fn create_source(options: &create_req::Options) -> Result<GroupSource, Refus
                 Some(AllOption::Start(_)) | None => Start::First,
             },
         }),
-        None => Err(missing_stream()),
+        None => {
+            let revision = options.settings.as_ref().map(|settings| settings.revision);
+            old_source(options.stream_identifier.clone(), revision)
+        }
     }
 }
 
 /// Returns the stream and the start of a group to change.
+#[expect(
+    deprecated,
+    reason = "clients send the stream and the revision in two forms"
+)]
 pub fn update_source(options: &update_req::Options) -> Result<GroupSource, Refused> {
     use update_req::all_options::AllOption;
     use update_req::options::StreamOption;
@@ -222,7 +258,10 @@ pub fn update_source(options: &update_req::Options) -> Result<GroupSource, Refus
                 Some(AllOption::Start(_)) | None => Start::First,
             },
         }),
-        None => Err(missing_stream()),
+        None => {
+            let revision = options.settings.as_ref().map(|settings| settings.revision);
+            old_source(options.stream_identifier.clone(), revision)
+        }
     }
 }
 
