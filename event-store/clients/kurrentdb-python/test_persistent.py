@@ -5,6 +5,7 @@ import time
 from kurrentdbclient import NewEvent
 from kurrentdbclient.exceptions import (
     AlreadyExistsError,
+    InternalError,
     KurrentDBClientError,
     MaximumSubscriptionsReachedError,
     NotFoundError,
@@ -139,6 +140,42 @@ class Persistent(ClientTest):
                 self.client.read_subscription_to_stream("group", stream)
         self.assertEqual([info.group_name for info in self.client.list_subscriptions_to_stream(stream)], ["group"])
         self.assertIn((stream, "group"), [(info.event_source, info.group_name) for info in self.client.list_subscriptions()])
+
+    def test_settings_that_are_not_valid(self):
+        stream = new_name()
+        wrong = [{"history_buffer_size": 100, "read_batch_size": 200}, {"consumer_strategy": "Unknown"}]
+        for settings in wrong:
+            with self.assertRaises(InternalError):
+                self.client.create_subscription_to_stream("group", stream, **settings)
+        self.client.create_subscription_to_stream("group", stream)
+        with self.assertRaises(InternalError):
+            self.client.update_subscription_to_stream("group", stream, **wrong[0])
+
+    def test_collected_acknowledgements_are_in_time(self):
+        stream = new_name()
+        self.client.create_subscription_to_stream("group", stream, message_timeout=0.1)
+        self.append(stream, new_events(2))
+        with self.client.read_subscription_to_stream("group", stream, max_ack_delay=0.3, timeout=LIMIT) as subscription:
+            for _ in range(2):
+                event = next(subscription)
+                self.assertEqual(event.retry_count, 0)
+                subscription.ack(event)
+                # The client sends acknowledgements together after its delay.
+                self.info("group", stream, last_checkpointed_event_position=str(event.stream_position))
+
+    def test_consumers_take_turns(self):
+        stream, events = new_name(), new_events(4)
+        self.client.create_subscription_to_stream("group", stream, consumer_strategy="RoundRobin")
+        consumers = [self.client.read_subscription_to_stream("group", stream, timeout=LIMIT) for _ in range(2)]
+        self.append(stream, events)
+        found = []
+        for number in range(4):
+            event = next(consumers[number % 2])
+            consumers[number % 2].ack(event)
+            found.append(event.id)
+        self.assertEqual(found, [event.id for event in events])
+        for consumer in consumers:
+            consumer.stop()
 
     def test_errors_of_groups(self):
         stream = new_name()

@@ -122,7 +122,8 @@ impl PersistentSubscriptions for PersistentServices {
         let store = &**self.groups.store();
         let start = group.start(store, source.start()).await;
         let start = start.map_err(|error| group.status(&error))?;
-        let settings = protocol.group_settings(&group, filter).map_err(refused)?;
+        let settings = protocol.group_settings(&group, filter);
+        let settings = settings.map_err(|reason| group.failed(&reason))?;
         let created = catalog::create(store, &group.name, settings, start).await;
         created.map_err(|error| group.status(&error))?;
         Ok(Response::new(CreateResp {}))
@@ -140,7 +141,8 @@ impl PersistentSubscriptions for PersistentServices {
         let settings = options.settings.unwrap_or_default();
         let protocol = ProtocolSettings::of_update(&settings, &group, source.start());
         let filter = progress.group.settings.filter;
-        let settings = protocol.group_settings(&group, filter).map_err(refused)?;
+        let settings = protocol.group_settings(&group, filter);
+        let settings = settings.map_err(|reason| group.failed(&reason))?;
         let updated = catalog::update(store, &group.name, &settings, None).await;
         updated.map_err(|error| group.status(&error))?;
         self.groups.reload(&group.name).await;

@@ -1,5 +1,7 @@
 //! [`ProtocolSettings`]: the settings of a group as clients write and read them.
 
+use std::time::Duration;
+
 use factum_compatible_protocols::kurrentdb::client::persistent_subscriptions::{
     create_req, update_req,
 };
@@ -10,10 +12,14 @@ use crate::groups::GroupFilter;
 use crate::groups::partition_key::PartitionKey;
 use crate::groups::settings::{
     Distribution, GroupSettings, MAX_ACK_TIMEOUT, MAX_ATTEMPTS, MAX_CONSUMERS, MAX_IN_FLIGHT,
-    MIN_ACK_TIMEOUT,
 };
-use crate::kurrentdb::errors::Refused;
 use crate::kurrentdb::request::Start;
+
+/// The minimum time for an answer.
+///
+/// KurrentDB looks for timeouts once in a second, so its clients may collect acknowledgements for some hundred
+/// milliseconds even if the message timeout is shorter.
+const MIN_MESSAGE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The number of units of 100 nanoseconds in a millisecond.
 const TICKS: i64 = 10_000;
@@ -141,33 +147,35 @@ impl ProtocolSettings {
     /// Returns the settings of the consumer group.
     ///
     /// # Errors
-    /// Returns [`Refused::Invalid`] if the strategy is not known, or a number is negative.
+    /// Returns the reason if the strategy is not known, or a number is not valid.
     pub fn group_settings(
         &self,
         group: &PersistentGroup,
         filter: Option<GroupFilter>,
-    ) -> Result<GroupSettings, Refused> {
+    ) -> Result<GroupSettings, String> {
         let distribution = match &*self.strategy {
             "DispatchToSingle" => Distribution::First,
             "RoundRobin" => Distribution::RoundRobin,
             "Pinned" => Distribution::PinnedByStream,
             "PinnedByCorrelation" => Distribution::PinnedByCorrelationId,
-            other => {
-                let rule = format!("Consumer strategy {other} does not exist.");
-                return Err(Refused::Invalid(rule));
-            }
+            other => return Err(format!("Consumer strategy {other} does not exist.")),
         };
         let count = |name: &str, value: i32| {
-            let invalid =
-                |_| Refused::Invalid(format!("invalid {name}: {value}; expected at least 0"));
+            let invalid = |_| format!("invalid {name}: {value}; expected at least 0");
             u32::try_from(value).map_err(invalid)
         };
+        let (batch, buffer) = (self.read_batch_size, self.history_buffer_size);
+        if batch > 0 && batch >= buffer {
+            return Err(format!(
+                "invalid read batch size: {batch}; expected less than the history buffer size, {buffer}"
+            ));
+        }
         let timeout = match count("message timeout", self.message_timeout)? {
             0 => MAX_ACK_TIMEOUT.as_millis() as u64,
             timeout => u64::from(timeout),
         };
         let limits = (
-            MIN_ACK_TIMEOUT.as_millis() as u64,
+            MIN_MESSAGE_TIMEOUT.as_millis() as u64,
             MAX_ACK_TIMEOUT.as_millis() as u64,
         );
         let retries = count("maximum retry count", self.max_retry_count)?;
