@@ -3,11 +3,11 @@
 use factum::schema::catalog::{Catalog, States};
 use uuid::Uuid;
 
-use crate::domain::{
-    Content, CreateSpec, DEFAULT_MAX_BYTES, DeleteSpec, DeprecateSpec, PublishSpec, Spec, SpecId,
-    SpecName, UpdateSpec,
+use crate::content::{Content, DEFAULT_MAX_BYTES};
+use crate::specs::domain::{
+    CreateSpec, DeleteSpec, DeprecateSpec, PublishSpec, Spec, SpecId, SpecName, UpdateSpec,
 };
-use crate::wiring::SpecTable;
+use crate::specs::table::SpecTable;
 
 /// Returns the catalog of the domain, with the lifecycle of a specification.
 pub fn catalog() -> Catalog {

@@ -1,13 +1,12 @@
 //! The gRPC API of `proto/spec/v1/spec.proto`, with health and reflection services.
 
 mod codec;
-mod convert;
+pub(crate) mod fields;
 #[rustfmt::skip]
 #[allow(missing_docs, clippy::all, clippy::too_many_lines)]
 pub mod generated;
-mod metadata;
-mod service;
-mod status;
+pub(crate) mod metadata;
+pub(crate) mod status;
 
 use std::time::Duration;
 
@@ -21,9 +20,9 @@ use tonic::transport::Server;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::trace::TraceLayer;
 
-use crate::app::Specs;
+use crate::specs::app::Specs;
+use crate::specs::grpc::GrpcService;
 use generated::spec_service_server::SpecServiceServer;
-use service::GrpcService;
 
 /// The encoded `FileDescriptorSet` of the messages and services.
 pub const DESCRIPTOR: &[u8] = include_bytes!("../proto/spec.v1.bin");

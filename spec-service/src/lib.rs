@@ -2,10 +2,11 @@
 
 pub mod app;
 pub mod catalog;
-pub mod domain;
+pub mod content;
 pub mod grpc;
 pub mod metrics;
 pub mod rest;
 pub mod server;
 pub mod settings;
+pub mod specs;
 pub mod wiring;

@@ -3,22 +3,20 @@
 //! JSON fields are in snake_case, times in RFC 3339 and states in lower case. Errors are
 //! `application/problem+json` (RFC 9457).
 
-mod api;
+pub(crate) mod api;
 mod catalog;
-mod change;
-mod conditions;
-mod content_type;
+pub(crate) mod conditions;
+pub(crate) mod content_type;
 mod header_value;
-mod headers;
+pub(crate) mod headers;
 mod health;
-mod input;
-mod list;
+pub(crate) mod input;
 mod metrics;
 mod names;
-mod number;
+pub(crate) mod number;
+pub(crate) mod page;
 mod parse_errors;
-mod problem;
-mod read;
+pub(crate) mod problem;
 mod serve;
 
 use std::any::Any;
@@ -38,23 +36,13 @@ pub use api::Api;
 use problem::{Problem, ProblemSummary};
 
 use crate::metrics::record_refusal;
+use crate::specs::rest as specs;
 pub use serve::serve;
 
 /// Creates the router with all routes of the API.
 pub fn router(api: Api) -> Router {
     // One byte of content can take six bytes in JSON, for example `\u0041`.
     let body_limit = api.max_content * 6 + 64 * 1024;
-    let specs = Router::new()
-        .route("/", get(list::list).post(change::create))
-        .route(
-            "/{id}",
-            get(read::spec).put(change::update).delete(change::delete),
-        )
-        .route("/{id}/publish", axum::routing::post(change::publish))
-        .route("/{id}/deprecate", axum::routing::post(change::deprecate))
-        .route("/{id}/versions", get(read::versions))
-        .route("/{id}/versions/{version}", get(read::version))
-        .route("/{id}/history", get(read::history));
     let metrics = match api.metrics.clone() {
         Some(exporter) => {
             let render = move |api| metrics::metrics(exporter.clone(), api);
@@ -64,7 +52,7 @@ pub fn router(api: Api) -> Router {
     };
     // Each layer wraps the ones before it, so `to_problem` also converts the errors of the layers before it.
     Router::new()
-        .nest("/v1/specs", specs)
+        .merge(specs::routes())
         .route("/catalog", get(catalog::markdown))
         .route("/catalog/schema.json", get(catalog::json_schema))
         .route("/catalog/asyncapi.json", get(catalog::asyncapi))

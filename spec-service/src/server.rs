@@ -37,6 +37,7 @@ pub async fn run(settings: Settings) -> Result<()> {
     let connections = &settings.connections;
     let limits = connections.limits(settings.idle_timeout, connections.send_timeout);
     let api = Api {
+        app: wired.app.clone(),
         specs: wired.specs.clone(),
         max_content: settings.max_content_bytes,
         ready_lag: settings.ready_lag,

@@ -8,7 +8,7 @@ use clap::{ArgAction, Parser};
 use factum_server::logs::LogFormat;
 use factum_server::settings::{ConnectionSettings, count, seconds, timeout};
 
-use crate::domain::{DEFAULT_MAX_BYTES, MAX_BYTES_LIMIT};
+use crate::content::{DEFAULT_MAX_BYTES, MAX_BYTES_LIMIT};
 
 /// The Spec Service: the lifecycle of small YAML specifications over REST and gRPC.
 #[derive(Debug, Clone, Parser)]

@@ -7,12 +7,10 @@ mod memory;
 use factum::Position;
 use factum::prelude::*;
 use factum_memory::MemoryStore;
-use spec_service::app::{
-    AppError, Cursor, ListQuery, NewVersion, PageQuery, RequestContext, Specs, WriteResult,
-};
-use spec_service::domain::{
-    Content, DEFAULT_MAX_BYTES, MAX_BYTES_LIMIT, Spec, SpecEvent, SpecId, SpecRejection, SpecState,
-};
+use spec_service::app::{AppError, Cursor, PageQuery, RequestContext};
+use spec_service::content::{Content, DEFAULT_MAX_BYTES, MAX_BYTES_LIMIT};
+use spec_service::specs::app::{ListQuery, NewVersion, Specs, WriteResult};
+use spec_service::specs::domain::{Spec, SpecEvent, SpecId, SpecRejection, SpecState};
 
 use memory::{by, create, node_on, node_with_broken_projection, update};
 
@@ -98,10 +96,7 @@ async fn deleted_spec_keeps_its_history() {
     let rejected = update(&specs, id, "limit: 2\n", &by("ann"))
         .await
         .unwrap_err();
-    assert!(matches!(
-        rejected,
-        AppError::Rejected(SpecRejection::Deleted)
-    ));
+    assert_eq!(rejected.refusal(), Some(&SpecRejection::Deleted));
     let same_name = create(&specs, "limits", &by("ann")).await.unwrap();
     assert_ne!(same_name.id, id);
     let history = specs.history(id, PageQuery::default()).await.unwrap();
@@ -367,10 +362,10 @@ async fn list_shows_completed_writes() {
 
 #[tokio::test]
 async fn write_succeeds_with_a_stopped_list() {
-    let specs = node_with_broken_projection().await;
+    let (app, specs) = node_with_broken_projection().await;
     let created = create(&specs, "limits", &by("ann")).await.unwrap();
     assert_eq!(specs.get(created.id, None).await.unwrap().revision, 1);
-    let health = specs.health().await;
+    let health = app.health().await;
     assert_eq!((health.store.clone(), health.lag()), (Ok(()), 1));
     assert!(!health.is_ready(u64::MAX));
     let error = health.projections[0].last_error.as_deref().unwrap();

@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 
 use factum_memory::MemoryStore;
 use futures_util::future::join_all;
-use spec_service::app::{AppError, ListQuery, PageQuery, RequestContext, WriteResult};
-use spec_service::domain::{SpecRejection, SpecState};
+use spec_service::app::{AppError, PageQuery, RequestContext};
+use spec_service::specs::app::{ListQuery, WriteResult};
+use spec_service::specs::domain::{SpecRejection, SpecState};
 
 use memory::{by, create, expecting, keyed, node_on, update};
 
@@ -139,8 +140,8 @@ async fn idempotency_key_is_scoped_to_actor_and_request() {
         .await
         .unwrap_err();
     assert!(matches!(
-        taken,
-        AppError::Rejected(SpecRejection::NameTaken { .. })
+        taken.refusal(),
+        Some(SpecRejection::NameTaken { .. })
     ));
     let empty = create(&specs, "other", &keyed("ann", ""))
         .await

@@ -13,7 +13,7 @@ use factum::schema::events_lock;
 use reqwest::{Method, StatusCode, header};
 use serde_json::Value;
 use spec_service::catalog::catalog;
-use spec_service::domain::SpecEvent;
+use spec_service::specs::domain::SpecEvent;
 
 use server::Server;
 

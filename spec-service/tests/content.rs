@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use spec_service::domain::{Content, ContentError, DEFAULT_MAX_BYTES, Location, MAX_BYTES_LIMIT};
+use spec_service::content::{Content, ContentError, DEFAULT_MAX_BYTES, Location, MAX_BYTES_LIMIT};
 
 fn rejection(text: &str) -> ContentError {
     match Content::parse(text.as_bytes(), MAX_BYTES_LIMIT) {

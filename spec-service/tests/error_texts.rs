@@ -5,7 +5,8 @@ use std::error::Error;
 use factum::Position;
 use factum::store::{InvalidField, StoreError};
 use spec_service::app::AppError;
-use spec_service::domain::{ContentError, Location, SpecName, SpecRejection};
+use spec_service::content::{ContentError, Location};
+use spec_service::specs::domain::{SpecName, SpecRejection};
 
 #[test]
 fn errors_of_the_service_are_useful_alone() {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use saphyr_parser::Parser;
-use spec_service::domain::{Content, DEFAULT_MAX_BYTES, MAX_BYTES_LIMIT};
+use spec_service::content::{Content, DEFAULT_MAX_BYTES, MAX_BYTES_LIMIT};
 
 /// The maximum time for one text.
 ///

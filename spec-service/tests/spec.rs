@@ -6,10 +6,10 @@ use factum::Decide;
 use factum::prelude::*;
 use factum_testkit::given;
 use proptest::prelude::*;
-use spec_service::domain::{
-    Action, Content, CreateSpec, DEFAULT_MAX_BYTES, DeleteSpec, DeprecateSpec, MAX_TEXT,
-    NameHolder, PublishSpec, Spec, SpecEvent, SpecId, SpecName, SpecRejection, SpecState,
-    UpdateSpec,
+use spec_service::content::{Content, DEFAULT_MAX_BYTES};
+use spec_service::specs::domain::{
+    Action, CreateSpec, DeleteSpec, DeprecateSpec, MAX_TEXT, NameHolder, PublishSpec, Spec,
+    SpecEvent, SpecId, SpecName, SpecRejection, SpecState, UpdateSpec,
 };
 use uuid::Uuid;
 

@@ -12,8 +12,9 @@ use factum::prelude::*;
 use factum::store::{InvalidField, StoreError};
 use factum_memory::MemoryStore;
 use serde_json::{Value, json};
-use spec_service::app::{AppError, ListPage, ListQuery, SpecList, Specs};
+use spec_service::app::{AppError, Application};
 use spec_service::rest::{Api, router};
+use spec_service::specs::app::{ListPage, ListQuery, SpecList, Specs};
 use tokio::sync::watch;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
@@ -59,8 +60,10 @@ const CASES: &[Case] = &[
 async fn rest_answer(error: fn() -> StoreError) -> (u16, Value, bool) {
     let engine = Engine::new(MemoryStore::new());
     let runtime = Runtime::builder(&engine).start().await.unwrap();
+    let app = Application::new(engine, runtime);
     let mut router = router(Api {
-        specs: Specs::new(engine, runtime, FailingList(error)),
+        specs: Specs::new(app.clone(), FailingList(error)),
+        app,
         max_content: 2_048,
         ready_lag: 1_000,
         stopping: watch::channel(false).1,

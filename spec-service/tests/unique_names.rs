@@ -7,9 +7,9 @@ use std::collections::BTreeSet;
 use factum::Decide as _;
 use factum::prelude::*;
 use proptest::prelude::*;
-use spec_service::domain::{
-    Content, CreateSpec, DEFAULT_MAX_BYTES, DeleteSpec, NameHolder, Spec, SpecEvent, SpecId,
-    SpecName, SpecRejection, SpecState,
+use spec_service::content::{Content, DEFAULT_MAX_BYTES};
+use spec_service::specs::domain::{
+    CreateSpec, DeleteSpec, NameHolder, Spec, SpecEvent, SpecId, SpecName, SpecRejection, SpecState,
 };
 use uuid::Uuid;
 

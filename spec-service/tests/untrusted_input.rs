@@ -15,8 +15,9 @@ use factum::{Position, StreamId, Timestamp, Version};
 use proptest::prelude::*;
 use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::{Method, Url};
-use spec_service::app::{Cursor, ListCursor};
-use spec_service::domain::{SpecEvent, SpecName, SpecState};
+use spec_service::app::Cursor;
+use spec_service::specs::app::ListCursor;
+use spec_service::specs::domain::{SpecEvent, SpecName, SpecState};
 use uuid::Uuid;
 
 use server::{Server, problem};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use spec_service::domain::{Content, MAX_BYTES_LIMIT};
+use spec_service::content::{Content, MAX_BYTES_LIMIT};
 
 /// The cases of <https://github.com/yaml/yaml-test-suite>, which is published under the MIT license.
 const SUITE: &str = include_str!("data/yaml-test-suite.json");

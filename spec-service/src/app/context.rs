@@ -31,7 +31,8 @@ impl RequestContext {
     }
 
     /// Returns a copy with another reason. A blank reason is ignored.
-    pub(super) fn with_reason(&self, reason: Option<&str>) -> Self {
+    #[must_use]
+    pub fn with_reason(&self, reason: Option<&str>) -> Self {
         let reason = reason.map(str::trim).filter(|reason| !reason.is_empty());
         Self {
             reason: reason.map(str::to_owned),

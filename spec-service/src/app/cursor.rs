@@ -9,15 +9,6 @@ use std::str::FromStr;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cursor<const KIND: char>(pub u64);
 
-/// A place in the list: after the specification whose creation has this position.
-pub type ListCursor = Cursor<'p'>;
-
-/// A place in the history of a specification: after this revision.
-pub type HistoryCursor = Cursor<'r'>;
-
-/// A place in the versions of a specification: after this version.
-pub type VersionCursor = Cursor<'v'>;
-
 /// The error of parsing a [`Cursor`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("invalid cursor: {0:?}; use the cursor of a previous page")]

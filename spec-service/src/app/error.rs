@@ -1,5 +1,7 @@
 //! [`AppError`]: the error of a request, which each API converts to its own format.
 
+use std::any::Any;
+
 use factum::Position;
 use factum::engine::{ExecuteError, LoadError};
 use factum::runtime::{ControlError, WaitError};
@@ -9,7 +11,7 @@ use thiserror::Error;
 
 use super::cursor::InvalidCursor;
 use super::limits::{MAX_KEY_BYTES, MAX_LIMIT};
-use crate::domain::{ContentError, NameError, SpecRejection};
+use super::refusal::Refusal;
 
 type Source = Box<dyn std::error::Error + Send + Sync>;
 
@@ -17,23 +19,15 @@ type Source = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum AppError {
-    /// The name is not valid.
-    #[error(transparent)]
-    Name(#[from] NameError),
-    /// The content is not valid.
-    #[error(transparent)]
-    Content(#[from] ContentError),
-    /// The domain rejected the command.
-    #[error(transparent)]
-    Rejected(#[from] SpecRejection),
-    /// The specification has another revision than expected.
-    #[error(
-        "revision mismatch: expected {expected}, the latest is {actual}; read the specification again"
-    )]
+    /// A capability refused the request. [`AppError::refusal`] returns the reason.
+    #[error("{0}")]
+    Refused(Box<dyn Refusal>),
+    /// The changed thing has another revision than expected.
+    #[error("revision mismatch: expected {expected}, the latest is {actual}; read it again")]
     RevisionMismatch {
         /// The revision that the caller expects.
         expected: u64,
-        /// The revision of the specification.
+        /// The latest revision.
         actual: u64,
     },
     /// The idempotency key was used for another request.
@@ -63,7 +57,7 @@ pub enum AppError {
     #[error(transparent)]
     Cursor(#[from] InvalidCursor),
     /// The retries were exhausted by conflicts with other writes. It is safe to try again.
-    #[error("too many concurrent changes to the specification; try again")]
+    #[error("too many concurrent changes; try again")]
     Contended,
     /// The list has not reached the position. It is safe to try again.
     #[error("the list has not reached position {position}; try again")]
@@ -94,6 +88,15 @@ pub enum AppError {
 }
 
 impl AppError {
+    /// Returns the reason of a refusal, if it is an `R`.
+    #[must_use]
+    pub fn refusal<R: Refusal>(&self) -> Option<&R> {
+        match self {
+            Self::Refused(refusal) => (&**refusal as &dyn Any).downcast_ref(),
+            _ => None,
+        }
+    }
+
     /// Returns whether the caller must change the request. Otherwise the same request can succeed later.
     pub(crate) fn is_refusal(&self) -> bool {
         !matches!(
@@ -125,20 +128,7 @@ impl AppError {
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Name(_) => "invalid_name",
-            Self::Content(error) => error.code(),
-            Self::Rejected(rejection) => match rejection {
-                SpecRejection::NotFound => "not_found",
-                SpecRejection::AlreadyExists => "already_exists",
-                SpecRejection::Deleted => "deleted",
-                SpecRejection::NameTaken { .. } => "name_taken",
-                SpecRejection::NotAllowed { .. } => "illegal_transition",
-                SpecRejection::AlreadyPublished { .. } => "already_published",
-                SpecRejection::NoSuchVersion { .. } => "no_such_version",
-                SpecRejection::VersionMismatch { .. } => "version_mismatch",
-                SpecRejection::NoReason => "reason_missing",
-                SpecRejection::TooLong { .. } => "too_long",
-            },
+            Self::Refused(refusal) => refusal.code(),
             Self::RevisionMismatch { .. } => "revision_mismatch",
             Self::KeyReused { .. } => "idempotency_key_reused",
             Self::InvalidKey { .. } => "invalid_idempotency_key",
@@ -158,15 +148,7 @@ impl AppError {
     #[must_use]
     pub fn facts(&self) -> Vec<(&'static str, Value)> {
         match self {
-            Self::Content(error) => [
-                ("line", error.line()),
-                ("column", error.column()),
-                ("document", error.document()),
-            ]
-            .into_iter()
-            .filter_map(|(name, number)| Some((name, number?.into())))
-            .collect(),
-            Self::Rejected(rejection) => rejection_facts(rejection),
+            Self::Refused(refusal) => refusal.facts(),
             Self::ListBehind { position } => vec![("position", position.get().into())],
             Self::BeyondHead { position, head } => {
                 vec![
@@ -188,10 +170,7 @@ impl AppError {
     #[must_use]
     pub fn field(&self) -> Option<&'static str> {
         match self {
-            Self::Name(_) => Some("name"),
-            Self::Content(_) => Some("content"),
-            Self::Rejected(SpecRejection::NoReason) => Some("reason"),
-            Self::Rejected(SpecRejection::TooLong { field, .. }) => Some(field),
+            Self::Refused(refusal) => refusal.field(),
             Self::InvalidLimit { .. } => Some("limit"),
             Self::Cursor(_) => Some("cursor"),
             _ => None,
@@ -199,34 +178,9 @@ impl AppError {
     }
 }
 
-fn rejection_facts(rejection: &SpecRejection) -> Vec<(&'static str, Value)> {
-    match rejection {
-        SpecRejection::NameTaken { name } => vec![("name", name.as_str().into())],
-        SpecRejection::NotAllowed {
-            state,
-            action,
-            allowed,
-        } => {
-            let allowed: Vec<&str> = allowed.iter().map(|action| action.as_str()).collect();
-            vec![
-                ("state", state.as_str().into()),
-                ("action", action.as_str().into()),
-                ("allowed", allowed.into()),
-            ]
-        }
-        SpecRejection::AlreadyPublished { version } => vec![("version", (*version).into())],
-        SpecRejection::NoSuchVersion { latest, .. } => vec![("latest_version", (*latest).into())],
-        SpecRejection::VersionMismatch { expected, latest } => {
-            vec![
-                ("expected", (*expected).into()),
-                ("latest_version", (*latest).into()),
-            ]
-        }
-        SpecRejection::NotFound
-        | SpecRejection::AlreadyExists
-        | SpecRejection::Deleted
-        | SpecRejection::NoReason
-        | SpecRejection::TooLong { .. } => Vec::new(),
+impl<R: Refusal> From<R> for AppError {
+    fn from(refusal: R) -> Self {
+        Self::Refused(Box::new(refusal))
     }
 }
 
@@ -256,10 +210,10 @@ impl From<LoadError> for AppError {
     }
 }
 
-impl From<ExecuteError<SpecRejection>> for AppError {
-    fn from(error: ExecuteError<SpecRejection>) -> Self {
+impl<R: Refusal> From<ExecuteError<R>> for AppError {
+    fn from(error: ExecuteError<R>) -> Self {
         match error {
-            ExecuteError::Rejected(rejection) => Self::Rejected(rejection),
+            ExecuteError::Rejected(refusal) => refusal.into(),
             ExecuteError::KeyReused { key } => Self::KeyReused {
                 // Removes the actor prefix that `scoped_key` added.
                 key: key
@@ -276,8 +230,8 @@ impl From<ExecuteError<SpecRejection>> for AppError {
 
 impl AppError {
     /// Converts the error of a command that expected the revision `expected`.
-    pub(super) fn with_expected_revision(
-        error: ExecuteError<SpecRejection>,
+    pub(super) fn with_expected_revision<R: Refusal>(
+        error: ExecuteError<R>,
         expected: u64,
     ) -> Self {
         if let ExecuteError::Conflict { conflict, .. } = &error {

@@ -5,7 +5,7 @@ use tonic::metadata::MetadataValue;
 use tonic::{Request, Response, Status};
 
 use super::status;
-use crate::app::{RequestContext, WriteResult};
+use crate::app::RequestContext;
 
 /// The maximum length of `x-actor`, in bytes.
 const MAX_ACTOR_BYTES: usize = 200;
@@ -50,9 +50,9 @@ pub fn min_position<T>(request: &Request<T>) -> Result<Option<Position>, Status>
 }
 
 /// Creates the response to a write, with the position of the write in its metadata.
-pub fn write_response<T>(written: &WriteResult, message: T) -> Response<T> {
+pub fn at_position<T>(position: Position, message: T) -> Response<T> {
     let mut response = Response::new(message);
-    let position = MetadataValue::from(written.position.get());
+    let position = MetadataValue::from(position.get());
     response.metadata_mut().insert(POSITION, position);
     response
 }

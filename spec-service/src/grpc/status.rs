@@ -10,8 +10,7 @@ use tonic::codegen::http;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
-use crate::app::AppError;
-use crate::domain::{SpecId, SpecRejection};
+use crate::app::{AppError, RefusalKind};
 use crate::metrics::record_refusal;
 
 const DOMAIN: &str = "spec-service";
@@ -19,18 +18,18 @@ const INTERNAL_MESSAGE: &str = "internal error; see the service log";
 
 impl From<AppError> for Status {
     fn from(error: AppError) -> Self {
-        to_status(&error, "")
+        to_status(&error, None)
     }
 }
 
-/// Returns a conversion for errors of calls on one specification.
+/// Returns a conversion for errors of calls on one thing, for example `spec.v1.Spec` and its id.
 ///
-/// The specification becomes the resource of the status.
-pub fn for_spec(id: SpecId) -> impl FnOnce(AppError) -> Status {
-    move |error| to_status(&error, &id.to_string())
+/// The thing becomes the resource of a status that says that it was not found.
+pub fn for_resource(kind: &'static str, name: impl ToString) -> impl FnOnce(AppError) -> Status {
+    move |error| to_status(&error, Some((kind, &name.to_string())))
 }
 
-fn to_status(error: &AppError, resource: &str) -> Status {
+fn to_status(error: &AppError, resource: Option<(&str, &str)>) -> Status {
     let code = code(error);
     let mut details = ErrorDetails::new();
     let facts: HashMap<String, String> = error
@@ -45,8 +44,8 @@ fn to_status(error: &AppError, resource: &str) -> Status {
     if is_retryable(error) {
         details.set_retry_info(Some(Duration::from_secs(1)));
     }
-    if code == Code::NotFound {
-        details.set_resource_info("spec.v1.Spec", resource, "", error.to_string());
+    if let (Code::NotFound, Some((kind, name))) = (code, resource) {
+        details.set_resource_info(kind, name, "", error.to_string());
     }
     error.log();
     if error.is_refusal() {
@@ -120,32 +119,24 @@ fn is_retryable(error: &AppError) -> bool {
 
 fn code(error: &AppError) -> Code {
     match error {
-        AppError::Name(_)
-        | AppError::Content(_)
-        | AppError::KeyReused { .. }
+        AppError::Refused(refusal) => match refusal.kind() {
+            RefusalKind::Invalid | RefusalKind::TooLarge => Code::InvalidArgument,
+            RefusalKind::Unauthenticated => Code::Unauthenticated,
+            RefusalKind::Forbidden => Code::PermissionDenied,
+            RefusalKind::NotFound => Code::NotFound,
+            RefusalKind::AlreadyExists => Code::AlreadyExists,
+            RefusalKind::Gone | RefusalKind::NotAllowed => Code::FailedPrecondition,
+            RefusalKind::Stale => Code::Aborted,
+            RefusalKind::TooMany => Code::ResourceExhausted,
+        },
+        AppError::KeyReused { .. }
         | AppError::InvalidKey { .. }
         | AppError::Text(_)
         | AppError::InvalidLimit { .. }
-        | AppError::Cursor(_)
-        | AppError::Rejected(SpecRejection::NoReason | SpecRejection::TooLong { .. }) => {
-            Code::InvalidArgument
-        }
-        AppError::Rejected(SpecRejection::NotFound | SpecRejection::NoSuchVersion { .. }) => {
-            Code::NotFound
-        }
-        AppError::Rejected(SpecRejection::NameTaken { .. } | SpecRejection::AlreadyExists) => {
-            Code::AlreadyExists
-        }
-        AppError::ReadOnly
-        | AppError::Rejected(
-            SpecRejection::Deleted
-            | SpecRejection::NotAllowed { .. }
-            | SpecRejection::AlreadyPublished { .. },
-        ) => Code::FailedPrecondition,
+        | AppError::Cursor(_) => Code::InvalidArgument,
+        AppError::ReadOnly => Code::FailedPrecondition,
         AppError::BeyondHead { .. } => Code::OutOfRange,
-        AppError::Rejected(SpecRejection::VersionMismatch { .. })
-        | AppError::RevisionMismatch { .. }
-        | AppError::Contended => Code::Aborted,
+        AppError::RevisionMismatch { .. } | AppError::Contended => Code::Aborted,
         AppError::ListBehind { .. } | AppError::Unavailable(_) => Code::Unavailable,
         AppError::Internal(_) => Code::Internal,
     }

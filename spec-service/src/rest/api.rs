@@ -4,12 +4,15 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::app::Specs;
+use crate::app::Application;
+use crate::specs::app::Specs;
 use factum_server::metrics::Exporter;
 
 /// The state and settings of the REST API.
 #[derive(Clone)]
 pub struct Api {
+    /// The parts that all capabilities share.
+    pub app: Application,
     /// The specifications.
     pub specs: Specs,
     /// The maximum size of a content in bytes. A request body can be larger because of JSON escapes.

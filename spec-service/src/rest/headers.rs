@@ -13,7 +13,7 @@ use super::conditions::EntityTag;
 use super::header_value::{invalid_header, single};
 use super::number::number;
 use super::problem::Problem;
-use crate::app::{RequestContext, WriteResult};
+use crate::app::RequestContext;
 
 pub const ACTOR: HeaderName = HeaderName::from_static("x-actor");
 pub const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
@@ -68,11 +68,11 @@ impl<S: Sync> FromRequestParts<S> for MinPosition {
     }
 }
 
-/// Returns the headers of the response to a write: the entity tag and the position of the write.
-pub fn write_headers(written: &WriteResult) -> [(HeaderName, String); 2] {
+/// Returns the headers of the response to a write: the entity tag of the new revision, and the position of the write.
+pub fn write_headers(revision: u64, position: Position) -> [(HeaderName, String); 2] {
     [
-        EntityTag::json(written.revision).header(),
-        (POSITION, written.position.get().to_string()),
+        EntityTag::json(revision).header(),
+        (POSITION, position.get().to_string()),
     ]
 }
 

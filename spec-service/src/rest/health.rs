@@ -25,7 +25,7 @@ pub async fn readyz(State(api): State<Api>) -> Response {
     if *api.stopping.borrow() {
         return not_ready("the service is stopping".to_owned());
     }
-    let health = api.specs.health().await;
+    let health = api.app.health().await;
     if health.is_ready(api.ready_lag) {
         return "ready\n".into_response();
     }
@@ -71,7 +71,7 @@ struct ProjectionBody {
 
 /// Handles `GET /health`: the details of the health. If [`readyz`] fails, they are in a 503 problem.
 pub async fn health(State(api): State<Api>) -> Response {
-    let health = api.specs.health().await;
+    let health = api.app.health().await;
     let ready = health.is_ready(api.ready_lag) && !*api.stopping.borrow();
     let head = health.head.get();
     let projections = health

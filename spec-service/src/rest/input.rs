@@ -14,7 +14,7 @@ use super::content_type::{MediaType, content_type};
 use super::names::{ObjectKeys, WrongName, find_wrong_name};
 use super::number::{number, shortened};
 use super::problem::Problem;
-use crate::domain::SpecId;
+use crate::specs::domain::SpecId;
 
 /// An extractor of the id in the path.
 pub struct Id(pub SpecId);

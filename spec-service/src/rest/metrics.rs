@@ -14,7 +14,7 @@ use crate::metrics::record_request;
 
 /// Handles `GET /metrics`: all metrics, with the current lag of the projections.
 pub async fn metrics(exporter: Exporter, State(api): State<Api>) -> impl IntoResponse {
-    if let Err(error) = api.specs.measure().await {
+    if let Err(error) = api.app.measure().await {
         warn!(%error, "cannot measure the projection lag; the metrics may show an older value");
     }
     ([(header::CONTENT_TYPE, PROMETHEUS_TEXT)], exporter.render())

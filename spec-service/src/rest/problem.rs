@@ -7,8 +7,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::app::AppError;
-use crate::domain::{ContentError, SpecRejection};
+use crate::app::{AppError, RefusalKind};
 
 const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
 
@@ -165,26 +164,20 @@ fn is_body_error(status: StatusCode) -> bool {
 
 fn status(error: &AppError) -> StatusCode {
     match error {
-        AppError::Content(ContentError::TooLong { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
-        AppError::Name(_)
-        | AppError::Content(_)
-        | AppError::KeyReused { .. }
-        | AppError::Text(_)
-        | AppError::Rejected(SpecRejection::NoReason | SpecRejection::TooLong { .. }) => {
-            StatusCode::UNPROCESSABLE_ENTITY
-        }
-        AppError::Rejected(SpecRejection::NotFound | SpecRejection::NoSuchVersion { .. }) => {
-            StatusCode::NOT_FOUND
-        }
-        AppError::Rejected(SpecRejection::Deleted) => StatusCode::GONE,
-        AppError::BeyondHead { .. }
-        | AppError::Rejected(
-            SpecRejection::AlreadyExists
-            | SpecRejection::NameTaken { .. }
-            | SpecRejection::NotAllowed { .. }
-            | SpecRejection::AlreadyPublished { .. }
-            | SpecRejection::VersionMismatch { .. },
-        ) => StatusCode::CONFLICT,
+        AppError::Refused(refusal) => match refusal.kind() {
+            RefusalKind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
+            RefusalKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            RefusalKind::Unauthenticated => StatusCode::UNAUTHORIZED,
+            RefusalKind::Forbidden => StatusCode::FORBIDDEN,
+            RefusalKind::NotFound => StatusCode::NOT_FOUND,
+            RefusalKind::Gone => StatusCode::GONE,
+            RefusalKind::AlreadyExists | RefusalKind::NotAllowed | RefusalKind::Stale => {
+                StatusCode::CONFLICT
+            }
+            RefusalKind::TooMany => StatusCode::TOO_MANY_REQUESTS,
+        },
+        AppError::KeyReused { .. } | AppError::Text(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        AppError::BeyondHead { .. } => StatusCode::CONFLICT,
         AppError::ReadOnly => StatusCode::FORBIDDEN,
         AppError::RevisionMismatch { .. } => StatusCode::PRECONDITION_FAILED,
         AppError::InvalidKey { .. } | AppError::InvalidLimit { .. } | AppError::Cursor(_) => {

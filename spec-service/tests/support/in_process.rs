@@ -6,9 +6,10 @@ use async_trait::async_trait;
 use factum::{Engine, Runtime};
 use factum_memory::MemoryStore;
 use factum_server::net::ConnectionLimits;
-use spec_service::app::{AppError, ListPage, ListQuery, SpecList, Specs};
+use spec_service::app::{AppError, Application};
 use spec_service::grpc::generated::spec_service_client::SpecServiceClient;
 use spec_service::grpc::{Grpc, serve};
+use spec_service::specs::app::{ListPage, ListQuery, SpecList, Specs};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -72,7 +73,7 @@ impl InProcess {
         let (stopping, about_to_stop) = watch::channel(false);
         let (stop, stopped) = watch::channel(false);
         let grpc = Grpc {
-            specs: Specs::new(engine, runtime, list),
+            specs: Specs::new(Application::new(engine, runtime), list),
             max_content: 2048,
             timeout,
             limits: ConnectionLimits::default(),

@@ -9,11 +9,11 @@ use factum::runtime::{Batch, BatchError, Consumer, ReadModel};
 use factum::store::Revision;
 use factum::store::{Query, StoreError};
 use factum_memory::MemoryStore;
-use spec_service::app::{
-    AppError, Cursor, ListPage, ListQuery, NewSpec, NewVersion, RequestContext, SpecList,
-    SpecSummary, Specs, WriteResult,
+use spec_service::app::{AppError, Application, Cursor, RequestContext};
+use spec_service::specs::app::{
+    ListPage, ListQuery, NewSpec, NewVersion, SpecList, SpecSummary, Specs, WriteResult,
 };
-use spec_service::domain::{SpecEvent, SpecId};
+use spec_service::specs::domain::{SpecEvent, SpecId};
 
 /// The list of specifications.
 #[derive(Projection, Default)]
@@ -80,7 +80,7 @@ pub async fn node_on(store: &MemoryStore) -> Specs {
     let list = InMemory::<ListProjection>::new();
     let runtime = Runtime::builder(&engine).projection(list.clone());
     let runtime = runtime.start().await.expect("the runtime starts");
-    Specs::new(engine, runtime, MemoryList(list))
+    Specs::new(Application::new(engine, runtime), MemoryList(list))
 }
 
 /// A projection that fails at every event.
@@ -107,7 +107,7 @@ impl ReadModel for BrokenProjection {
 }
 
 /// Starts a node whose projection stops at the first event.
-pub async fn node_with_broken_projection() -> Specs {
+pub async fn node_with_broken_projection() -> (Application, Specs) {
     let engine = Engine::new(MemoryStore::new());
     let runtime = Runtime::builder(&engine)
         .projection(BrokenProjection)
@@ -115,7 +115,9 @@ pub async fn node_with_broken_projection() -> Specs {
         .start()
         .await
         .expect("the runtime starts");
-    Specs::new(engine, runtime, MemoryList(InMemory::new()))
+    let app = Application::new(engine, runtime);
+    let specs = Specs::new(app.clone(), MemoryList(InMemory::new()));
+    (app, specs)
 }
 
 pub fn by(actor: &str) -> RequestContext {

@@ -2,43 +2,13 @@
 
 use factum::Recorded;
 
-use super::Specs;
-use super::cursor::{Cursor, HistoryCursor, VersionCursor};
-use super::error::AppError;
-use super::limits::DEFAULT_LIMIT;
-use super::list::check_limit;
 use super::view::{Change, SpecVersion, SpecView, actor};
-use crate::domain::{Life, Spec, SpecEvent, SpecId, SpecRejection};
+use super::{HistoryCursor, Specs, VersionCursor};
+use crate::app::{AppError, Cursor, ItemPage, PageQuery};
+use crate::specs::domain::{Life, Spec, SpecEvent, SpecId, SpecRejection};
 
 /// The size of the contents after which a page ends, in bytes.
 const MAX_PAGE_BYTES: usize = 1 << 20;
-
-/// The selection of a page.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PageQuery<C> {
-    /// The maximum number of items in the page, from 1 to [`MAX_LIMIT`](super::MAX_LIMIT).
-    pub limit: usize,
-    /// The cursor after which the page starts. `None` means the first page.
-    pub after: Option<C>,
-}
-
-impl<C> Default for PageQuery<C> {
-    fn default() -> Self {
-        Self {
-            limit: DEFAULT_LIMIT,
-            after: None,
-        }
-    }
-}
-
-/// A part of an ordered set of items.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ItemPage<T, C> {
-    /// The items, oldest first.
-    pub items: Vec<T>,
-    /// The cursor of the next page. `None` means that this is the last page.
-    pub next: Option<C>,
-}
 
 impl Specs {
     /// Returns a specification with one version of its content, also if it is deleted.
@@ -86,7 +56,7 @@ impl Specs {
         id: SpecId,
         query: PageQuery<VersionCursor>,
     ) -> Result<ItemPage<SpecVersion, VersionCursor>, AppError> {
-        check_limit(query.limit)?;
+        query.check()?;
         let life = self.life(id).await?;
         let mut version = query.after.map_or(0, |cursor| cursor.0);
         let Some(first) = life.revision_of(version.saturating_add(1)) else {
@@ -126,7 +96,7 @@ impl Specs {
         id: SpecId,
         query: PageQuery<HistoryCursor>,
     ) -> Result<ItemPage<Change, HistoryCursor>, AppError> {
-        check_limit(query.limit)?;
+        query.check()?;
         let until = self.life(id).await?.revision;
         let after = query.after.map_or(0, |cursor| cursor.0);
         let select = |event| Some(Change { id, event });
@@ -139,15 +109,15 @@ impl Specs {
 
     /// Returns the current state of a specification.
     async fn life(&self, id: SpecId) -> Result<Life, AppError> {
-        let spec = self.0.engine.load::<Spec>(&id).await?;
+        let spec = self.app.engine().load::<Spec>(&id).await?;
         Ok(spec.life().ok_or(SpecRejection::NotFound)?.clone())
     }
 
     /// Returns the event that created `revision`, which must exist.
     async fn event_at(&self, id: SpecId, revision: u64) -> Result<Recorded<SpecEvent>, AppError> {
         let events = self
-            .0
-            .engine
+            .app
+            .engine()
             .history::<Spec>(&id)
             .after(revision - 1)
             .limit(1);
@@ -169,11 +139,16 @@ impl Specs {
         limit: usize,
         mut select: impl FnMut(Recorded<SpecEvent>) -> Option<T>,
     ) -> Result<(Vec<T>, u64), AppError> {
-        let chunk = (MAX_PAGE_BYTES / self.0.max_content.max(1)).max(1);
+        let chunk = (MAX_PAGE_BYTES / self.max_content.max(1)).max(1);
         let (mut items, mut last, mut bytes) = (Vec::new(), after, 0);
         while last < until && items.len() < limit && bytes < MAX_PAGE_BYTES {
             let size = (limit - items.len()).min(chunk);
-            let events = self.0.engine.history::<Spec>(&id).after(last).limit(size);
+            let events = self
+                .app
+                .engine()
+                .history::<Spec>(&id)
+                .after(last)
+                .limit(size);
             let events = events.await?;
             if events.is_empty() {
                 break;

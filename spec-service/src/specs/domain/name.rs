@@ -17,10 +17,10 @@ const MAX_CHARS: usize = 255;
 /// # Examples
 ///
 /// ```
-/// # use spec_service::domain::SpecName;
+/// # use spec_service::specs::domain::SpecName;
 /// let name: SpecName = "refund-limits.v2".parse()?;
 /// assert_eq!(name.as_str(), "refund-limits.v2");
-/// # Ok::<(), spec_service::domain::NameError>(())
+/// # Ok::<(), spec_service::specs::domain::NameError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]

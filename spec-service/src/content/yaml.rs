@@ -2,7 +2,7 @@
 
 use saphyr_parser::{Parser, ScanError};
 
-use super::content_error::{ContentError, Location, MAX_DIRECTIVE_CHARS, MAX_DIRECTIVES, shorten};
+use super::error::{ContentError, Location, MAX_DIRECTIVE_CHARS, MAX_DIRECTIVES, shorten};
 use super::yaml_input::{BoundedInput, MAX_LOOKAHEAD, TokenCounter};
 use super::yaml_validator::{MAX_DEPTH, Validator};
 

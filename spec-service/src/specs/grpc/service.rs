@@ -10,10 +10,14 @@ use futures_util::stream::unfold;
 use tokio::sync::{Semaphore, watch};
 use tonic::{Request, Response, Status};
 
-use super::generated as proto;
-use super::generated::spec_service_server::SpecService;
-use super::{convert, metadata, status};
-use crate::app::{ChangeStream, ListQuery, NewSpec, NewVersion, PageQuery, Specs};
+use super::convert;
+use crate::app::{AppError, PageQuery};
+use crate::grpc::fields::{cursor, limit, page_token};
+use crate::grpc::generated as proto;
+use crate::grpc::generated::spec_service_server::SpecService;
+use crate::grpc::{metadata, status};
+use crate::specs::app::{ChangeStream, ListQuery, NewSpec, NewVersion, Specs, WriteResult};
+use crate::specs::domain::SpecId;
 
 type CallResult<T> = Result<Response<T>, Status>;
 
@@ -25,6 +29,7 @@ pub struct GrpcService {
 }
 
 impl GrpcService {
+    /// Creates the service, with at most `max_watches` streams of changes.
     pub fn new(specs: Specs, max_watches: usize, stop: watch::Receiver<bool>) -> Self {
         let watches = Arc::new(Semaphore::new(max_watches));
         Self {
@@ -55,7 +60,7 @@ impl SpecService for GrpcService {
             version: written.latest_version,
             revision: written.revision,
         };
-        Ok(metadata::write_response(&written, message))
+        Ok(write_response(&written, message))
     }
 
     async fn update_spec(
@@ -72,12 +77,12 @@ impl SpecService for GrpcService {
             expected_version: request.expected_version,
         };
         let written = self.specs.update(id, new, &context).await;
-        let written = written.map_err(status::for_spec(id))?;
+        let written = written.map_err(for_spec(id))?;
         let message = proto::UpdateSpecResponse {
             version: written.latest_version,
             revision: written.revision,
         };
-        Ok(metadata::write_response(&written, message))
+        Ok(write_response(&written, message))
     }
 
     async fn get_spec(
@@ -87,7 +92,7 @@ impl SpecService for GrpcService {
         let request = request.into_inner();
         let id = convert::id(&request.id)?;
         let view = self.specs.get(id, request.version).await;
-        let view = view.map_err(status::for_spec(id))?;
+        let view = view.map_err(for_spec(id))?;
         Ok(Response::new(convert::spec(view)))
     }
 
@@ -99,14 +104,14 @@ impl SpecService for GrpcService {
         let request = request.into_inner();
         let query = ListQuery {
             state: convert::state_filter(request.state)?,
-            limit: convert::limit(request.page_size),
-            after: convert::cursor(&request.page_token)?,
+            limit: limit(request.page_size),
+            after: cursor(&request.page_token)?,
             min_position,
         };
         let page = self.specs.list(query).await?;
         Ok(Response::new(proto::ListSpecsResponse {
             specs: page.specs.into_iter().map(convert::summary).collect(),
-            next_page_token: convert::page_token(page.next),
+            next_page_token: page_token(page.next),
             total: page.total,
         }))
     }
@@ -122,12 +127,12 @@ impl SpecService for GrpcService {
             .specs
             .publish(id, request.version, request.reason, &context);
         let written = written.await;
-        let written = written.map_err(status::for_spec(id))?;
+        let written = written.map_err(for_spec(id))?;
         let message = proto::PublishSpecResponse {
             published_version: written.published_version.unwrap_or_default(),
             revision: written.revision,
         };
-        Ok(metadata::write_response(&written, message))
+        Ok(write_response(&written, message))
     }
 
     async fn deprecate_spec(
@@ -138,12 +143,12 @@ impl SpecService for GrpcService {
         let request = request.into_inner();
         let id = convert::id(&request.id)?;
         let written = self.specs.deprecate(id, request.reason, &context).await;
-        let written = written.map_err(status::for_spec(id))?;
+        let written = written.map_err(for_spec(id))?;
         let message = proto::DeprecateSpecResponse {
             success: true,
             revision: written.revision,
         };
-        Ok(metadata::write_response(&written, message))
+        Ok(write_response(&written, message))
     }
 
     async fn delete_spec(
@@ -154,12 +159,12 @@ impl SpecService for GrpcService {
         let request = request.into_inner();
         let id = convert::id(&request.id)?;
         let written = self.specs.delete(id, request.reason, &context).await;
-        let written = written.map_err(status::for_spec(id))?;
+        let written = written.map_err(for_spec(id))?;
         let message = proto::DeleteSpecResponse {
             success: true,
             revision: written.revision,
         };
-        Ok(metadata::write_response(&written, message))
+        Ok(write_response(&written, message))
     }
 
     async fn get_spec_history(
@@ -169,14 +174,14 @@ impl SpecService for GrpcService {
         let request = request.into_inner();
         let id = convert::id(&request.id)?;
         let query = PageQuery {
-            limit: convert::limit(request.page_size),
-            after: convert::cursor(&request.page_token)?,
+            limit: limit(request.page_size),
+            after: cursor(&request.page_token)?,
         };
         let page = self.specs.history(id, query).await;
-        let page = page.map_err(status::for_spec(id))?;
+        let page = page.map_err(for_spec(id))?;
         Ok(Response::new(proto::GetSpecHistoryResponse {
             events: page.items.iter().map(convert::event).collect(),
-            next_page_token: convert::page_token(page.next),
+            next_page_token: page_token(page.next),
         }))
     }
 
@@ -211,4 +216,14 @@ async fn next_change(
         _ = stop.wait_for(|stop| *stop) => Err(status::stopping()),
         change = changes.next() => change.map(|change| convert::change(&change)).map_err(Status::from),
     }
+}
+
+/// Returns the conversion of errors of calls on one specification.
+fn for_spec(id: SpecId) -> impl FnOnce(AppError) -> Status {
+    status::for_resource("spec.v1.Spec", id)
+}
+
+/// Creates the response to a write, with the position of the write in its metadata.
+fn write_response<T>(written: &WriteResult, message: T) -> Response<T> {
+    metadata::at_position(written.position, message)
 }

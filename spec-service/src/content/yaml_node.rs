@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use saphyr_parser::{ScalarStyle, Tag};
 
-use super::content_error::shorten;
+use super::error::shorten;
 
 /// The identity of a node's value: two nodes are equal if and only if their ids are equal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

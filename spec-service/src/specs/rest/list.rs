@@ -5,14 +5,15 @@ use axum::extract::State;
 use axum::response::IntoResponse as _;
 use serde::{Deserialize, Serialize};
 
-use super::api::Api;
-use super::conditions::Conditions;
-use super::headers::MinPosition;
-use super::input::Parameters;
-use super::number::{limit_or_default, query_number};
-use super::problem::{ApiResult, Problem};
-use crate::app::{ListCursor, ListQuery, SpecSummary};
-use crate::domain::SpecState;
+use crate::app::AppError;
+use crate::rest::api::Api;
+use crate::rest::conditions::Conditions;
+use crate::rest::headers::MinPosition;
+use crate::rest::input::Parameters;
+use crate::rest::number::{limit_or_default, query_number};
+use crate::rest::problem::{ApiResult, Problem};
+use crate::specs::app::{ListCursor, ListQuery, SpecSummary};
+use crate::specs::domain::SpecState;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -58,7 +59,7 @@ pub async fn list(
             .transpose()
             .map_err(|error| Problem::malformed(error.to_string()))?,
         limit: limit_or_default(parameters.limit),
-        after: cursor.transpose().map_err(crate::app::AppError::from)?,
+        after: cursor.transpose().map_err(AppError::from)?,
         min_position,
     };
     let page = api.specs.list(query).await?;

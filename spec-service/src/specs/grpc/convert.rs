@@ -1,12 +1,12 @@
-//! Conversions between messages and application types.
+//! Conversions between messages and specifications.
 
-use factum::Timestamp;
 use tonic::Status;
 
-use super::generated as proto;
-use super::status;
-use crate::app::{AppError, Change, Cursor, DEFAULT_LIMIT, SpecSummary, SpecView};
-use crate::domain::{SpecId, SpecState};
+use crate::grpc::fields::timestamp;
+use crate::grpc::generated as proto;
+use crate::grpc::status;
+use crate::specs::app::{Change, SpecSummary, SpecView};
+use crate::specs::domain::{SpecId, SpecState};
 
 pub fn id(text: &str) -> Result<SpecId, Status> {
     let id = text
@@ -30,27 +30,6 @@ pub fn state_filter(number: Option<i32>) -> Result<Option<SpecState>, Status> {
     })
 }
 
-/// Converts the page size of a request. 0 means the default.
-pub fn limit(page_size: u32) -> usize {
-    match page_size {
-        0 => DEFAULT_LIMIT,
-        size => usize::try_from(size).unwrap_or(usize::MAX),
-    }
-}
-
-/// Converts the page token of a request. An empty token means the first page.
-pub fn cursor<const KIND: char>(page_token: &str) -> Result<Option<Cursor<KIND>>, AppError> {
-    match page_token {
-        "" => Ok(None),
-        token => Ok(Some(token.parse()?)),
-    }
-}
-
-/// Converts the cursor of the next page. Empty means that there are no more pages.
-pub fn page_token<const KIND: char>(next: Option<Cursor<KIND>>) -> String {
-    next.map(|cursor| cursor.to_string()).unwrap_or_default()
-}
-
 fn state(state: SpecState) -> i32 {
     match state {
         SpecState::Draft => proto::SpecState::Draft,
@@ -59,14 +38,6 @@ fn state(state: SpecState) -> i32 {
         SpecState::Deleted => proto::SpecState::Deleted,
     }
     .into()
-}
-
-fn timestamp(time: Timestamp) -> Option<prost_types::Timestamp> {
-    let micros = time.as_micros();
-    Some(prost_types::Timestamp {
-        seconds: micros.div_euclid(1_000_000),
-        nanos: (micros.rem_euclid(1_000_000) * 1_000) as i32,
-    })
 }
 
 pub fn spec(view: SpecView) -> proto::GetSpecResponse {

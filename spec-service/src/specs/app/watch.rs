@@ -7,8 +7,9 @@ use factum::event::EventSet as _;
 use factum::store::{Query, RecordedEvent};
 use factum::{Engine, Position};
 
-use super::{AppError, Change};
-use crate::domain::{SpecEvent, SpecId};
+use super::Change;
+use crate::app::AppError;
+use crate::specs::domain::{SpecEvent, SpecId};
 
 /// The approximate maximum size of the contents that a stream buffers, in bytes.
 ///

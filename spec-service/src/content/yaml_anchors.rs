@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use saphyr_parser::Marker;
 
-use super::content_error::{ContentError, Location, shorten};
+use super::error::{ContentError, Location, shorten};
 
 /// A reader of anchor names in document order, with the location of each definition.
 pub struct AnchorNames<'a> {

@@ -1,4 +1,12 @@
-//! The YAML text of a specification.
+//! The YAML text of a specification: parsing, validation and locations.
+
+mod error;
+mod yaml;
+mod yaml_anchors;
+mod yaml_cross_check;
+mod yaml_input;
+mod yaml_node;
+mod yaml_validator;
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,8 +14,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::content_error::{ContentError, Location};
-use super::{yaml, yaml_cross_check};
+pub use error::{ContentError, Location};
 
 /// The default maximum size of a content, in bytes.
 pub const DEFAULT_MAX_BYTES: usize = 2048;
@@ -47,14 +54,14 @@ impl Content {
     /// # Examples
     ///
     /// ```
-    /// # use spec_service::domain::{Content, DEFAULT_MAX_BYTES};
+    /// # use spec_service::content::{Content, DEFAULT_MAX_BYTES};
     /// let content = Content::parse(b"limit: 250\n", DEFAULT_MAX_BYTES)?;
     /// assert_eq!(content.as_str(), "limit: 250\n");
     ///
     /// let rejection = Content::parse(b"limit: 250\nlimit: 300\n", DEFAULT_MAX_BYTES).unwrap_err();
     /// assert_eq!(rejection.code(), "yaml_duplicate_key");
     /// assert_eq!((rejection.line(), rejection.column()), (Some(2), Some(1)));
-    /// # Ok::<(), spec_service::domain::ContentError>(())
+    /// # Ok::<(), spec_service::content::ContentError>(())
     /// ```
     pub fn parse(bytes: &[u8], max_bytes: usize) -> Result<Self, ContentError> {
         let limit = max_bytes.min(MAX_BYTES_LIMIT);

@@ -7,14 +7,15 @@ use axum::http::{StatusCode, header};
 use axum::response::IntoResponse as _;
 use serde::{Deserialize, Serialize};
 
-use super::api::Api;
-use super::conditions::{Conditions, ExpectedRevision};
-use super::headers::{Caller, write_headers};
-use super::input::{Body, Id, NoParameters, Parameters, from_json, required};
-use super::problem::{ApiResult, Problem};
 use super::read::write_problem;
-use crate::app::{AppError, NewSpec, NewVersion, RequestContext, WriteResult};
-use crate::domain::{SpecId, SpecState};
+use crate::app::{AppError, RequestContext};
+use crate::rest::api::Api;
+use crate::rest::conditions::{Conditions, ExpectedRevision};
+use crate::rest::headers::{Caller, write_headers};
+use crate::rest::input::{Body, Id, NoParameters, Parameters, from_json, required};
+use crate::rest::problem::{ApiResult, Problem};
+use crate::specs::app::{NewSpec, NewVersion, WriteResult};
+use crate::specs::domain::{SpecId, SpecState};
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -112,7 +113,7 @@ pub async fn create(
         version: written.latest_version,
         state: written.state,
     };
-    let headers = write_headers(&written);
+    let headers = write_headers(written.revision, written.position);
     Ok((StatusCode::CREATED, [location], headers, Json(body)).into_response())
 }
 
@@ -165,7 +166,11 @@ pub async fn update(
     let body = UpdatedBody {
         version: written.latest_version,
     };
-    Ok((write_headers(&written), Json(body)).into_response())
+    Ok((
+        write_headers(written.revision, written.position),
+        Json(body),
+    )
+        .into_response())
 }
 
 #[derive(Default, Deserialize)]
@@ -202,7 +207,11 @@ pub async fn publish(target: Target, _: NoParameters, body: Body) -> ApiResult {
     let written = target
         .checked(api.specs.publish(*id, version, reason, context).await)
         .await?;
-    Ok((write_headers(&written), Json(StateBody::from(written))).into_response())
+    Ok((
+        write_headers(written.revision, written.position),
+        Json(StateBody::from(written)),
+    )
+        .into_response())
 }
 
 #[derive(Default, Deserialize)]
@@ -219,7 +228,11 @@ pub async fn deprecate(target: Target, _: NoParameters, body: Body) -> ApiResult
     let written = target
         .checked(api.specs.deprecate(*id, reason, context).await)
         .await?;
-    Ok((write_headers(&written), Json(StateBody::from(written))).into_response())
+    Ok((
+        write_headers(written.revision, written.position),
+        Json(StateBody::from(written)),
+    )
+        .into_response())
 }
 
 #[derive(Deserialize)]
@@ -252,7 +265,7 @@ pub async fn delete(
     let written = target
         .checked(api.specs.delete(*id, reason, context).await)
         .await?;
-    let [_, position] = write_headers(&written);
+    let [_, position] = write_headers(written.revision, written.position);
     Ok((StatusCode::NO_CONTENT, [position]).into_response())
 }
 

@@ -4,11 +4,10 @@ use async_trait::async_trait;
 use factum::{Position, Recorded, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::cursor::ListCursor;
-use super::error::AppError;
-use super::limits::{DEFAULT_LIMIT, MAX_LIMIT};
-use crate::app::view::actor;
-use crate::domain::{SpecEvent, SpecId, SpecName, SpecState};
+use super::ListCursor;
+use super::view::actor;
+use crate::app::{AppError, DEFAULT_LIMIT};
+use crate::specs::domain::{SpecEvent, SpecId, SpecName, SpecState};
 
 /// The read access to the list of specifications.
 #[async_trait]
@@ -20,20 +19,12 @@ pub trait SpecList: Send + Sync + 'static {
     async fn page(&self, query: ListQuery) -> Result<ListPage, AppError>;
 }
 
-/// Checks the maximum number of items in a page.
-pub fn check_limit(limit: usize) -> Result<(), AppError> {
-    match limit {
-        1..=MAX_LIMIT => Ok(()),
-        limit => Err(AppError::InvalidLimit { limit }),
-    }
-}
-
 /// The selection of a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ListQuery {
     /// The state of the specifications. `None` means any state except deleted.
     pub state: Option<SpecState>,
-    /// The maximum number of specifications in the page, from 1 to [`MAX_LIMIT`].
+    /// The maximum number of specifications in the page, from 1 to [`MAX_LIMIT`](crate::app::MAX_LIMIT).
     pub limit: usize,
     /// The cursor after which the page starts.
     pub after: Option<ListCursor>,
@@ -53,10 +44,6 @@ impl Default for ListQuery {
 }
 
 impl ListQuery {
-    pub(super) fn check(&self) -> Result<(), AppError> {
-        check_limit(self.limit)
-    }
-
     /// Returns whether the query selects specifications in `state`.
     #[must_use]
     pub fn wants(&self, state: SpecState) -> bool {

@@ -7,7 +7,8 @@ use factum::prelude::*;
 use schemars::JsonSchema;
 use uuid::Uuid;
 
-use super::{Content, SpecName};
+use super::SpecName;
+use crate::content::Content;
 
 /// The id of a specification.
 #[derive(Id, Debug, Clone, Copy, PartialEq, Eq, Hash, JsonSchema)]

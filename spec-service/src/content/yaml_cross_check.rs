@@ -6,7 +6,7 @@ use serde::de::{
     self, DeserializeSeed, Deserializer, EnumAccess, MapAccess, SeqAccess, VariantAccess,
 };
 
-use super::content_error::ContentError;
+use super::error::ContentError;
 
 /// Checks that `serde_yaml` finds the same documents in `text`, or cannot read it.
 ///

@@ -3,9 +3,10 @@
 use factum::prelude::*;
 use schemars::JsonSchema;
 
+use super::SpecName;
 use super::rejection::{Action, SpecRejection};
 use super::spec::{Life, NameHolder, Spec, SpecEvent, SpecId, SpecState};
-use super::{Content, SpecName};
+use crate::content::Content;
 
 /// The maximum number of characters of a description or a reason.
 pub const MAX_TEXT: usize = 2_000;

@@ -1,15 +1,16 @@
-//! The write functions: validate the input, execute the command, and wait for the list.
+//! The write functions: validate the input and execute the command.
 
 use factum::Position;
 use factum::engine::Receipt;
 use factum::prelude::*;
 use uuid::Uuid;
 
-use super::limits::MAX_KEY_BYTES;
-use super::{AppError, RequestContext, Specs};
-use crate::domain::{
-    Content, CreateSpec, DeleteSpec, DeprecateSpec, PublishSpec, Spec, SpecId, SpecName,
-    SpecRejection, SpecState, UpdateSpec,
+use super::Specs;
+use crate::app::{AppError, RequestContext};
+use crate::content::Content;
+use crate::specs::domain::{
+    CreateSpec, DeleteSpec, DeprecateSpec, PublishSpec, Spec, SpecId, SpecName, SpecRejection,
+    SpecState, UpdateSpec,
 };
 
 /// The input of [`Specs::create`].
@@ -59,7 +60,7 @@ impl Specs {
     /// Creates a specification as a draft.
     ///
     /// # Errors
-    /// Returns [`AppError::Name`], [`AppError::Content`] or [`SpecRejection::NameTaken`], or an error that every write
+    /// Returns [`NameError`](crate::specs::domain::NameError), [`ContentError`](crate::content::ContentError) or [`SpecRejection::NameTaken`], or an error that every write
     /// can return: [`AppError::KeyReused`], [`AppError::Contended`] or [`AppError::Unavailable`].
     pub async fn create(
         &self,
@@ -67,7 +68,7 @@ impl Specs {
         context: &RequestContext,
     ) -> Result<WriteResult, AppError> {
         let name = SpecName::parse(new.name)?;
-        let content = Content::parse(new.content, self.0.max_content)?;
+        let content = Content::parse(new.content, self.max_content)?;
         let spec = SpecId(match &context.idempotency_key {
             // A repeated request must refer to the same specification, so the id is derived from the key.
             Some(key) => Uuid::new_v5(
@@ -90,7 +91,7 @@ impl Specs {
     /// Adds a version to the content of a specification.
     ///
     /// # Errors
-    /// Returns [`AppError::Content`], [`AppError::RevisionMismatch`], [`SpecRejection::NotFound`],
+    /// Returns [`ContentError`](crate::content::ContentError), [`AppError::RevisionMismatch`], [`SpecRejection::NotFound`],
     /// [`SpecRejection::Deleted`], [`SpecRejection::NotAllowed`] or [`SpecRejection::VersionMismatch`], or an error that every
     /// write can return, see [`Self::create`].
     pub async fn update(
@@ -101,7 +102,7 @@ impl Specs {
     ) -> Result<WriteResult, AppError> {
         let update = UpdateSpec {
             spec,
-            content: Content::parse(new.content, self.0.max_content)?,
+            content: Content::parse(new.content, self.max_content)?,
             description: new.description,
             expected_version: new.expected_version,
             reason: new.reason,
@@ -169,38 +170,20 @@ impl Specs {
     where
         C: Decide<Error = SpecRejection>,
     {
-        let mut execute = self.0.engine.execute(command).metadata(context.metadata());
-        if let Some(key) = &context.idempotency_key {
-            execute = execute.idempotency_key(scoped_key(context, key)?);
+        match self.app.execute(command, context).await {
+            Ok(receipt) => self.write_result(id, &receipt).await,
+            Err(error) => Err(self.write_error(id, error).await),
         }
-        if let Some(revision) = context.expected_revision {
-            execute = execute.expected_version(revision);
-        }
-        let receipt = match (execute.await, context.expected_revision) {
-            (Ok(receipt), _) => receipt,
-            (Err(error), None) => return Err(error.into()),
-            (Err(error), Some(expected)) => {
-                return Err(self.write_error(id, error, expected).await);
-            }
-        };
-        self.wait_for_list(receipt.position()).await;
-        self.write_result(id, &receipt).await
     }
 
     /// Converts the error of a write that expected a revision.
     ///
     /// A missing or deleted specification is reported as such, whatever revision was expected (RFC 9110, 13.2.1).
-    async fn write_error(
-        &self,
-        id: SpecId,
-        error: ExecuteError<SpecRejection>,
-        expected: u64,
-    ) -> AppError {
-        let error = AppError::with_expected_revision(error, expected);
+    async fn write_error(&self, id: SpecId, error: AppError) -> AppError {
         if !matches!(error, AppError::RevisionMismatch { .. }) {
             return error;
         }
-        match self.0.engine.load::<Spec>(&id).await {
+        match self.app.engine().load::<Spec>(&id).await {
             Err(error) => error.into(),
             Ok(spec) => match spec.life() {
                 None => SpecRejection::NotFound.into(),
@@ -215,8 +198,8 @@ impl Specs {
     /// Other writes may have followed, and a repeated request must return the first result.
     async fn write_result(&self, id: SpecId, receipt: &Receipt) -> Result<WriteResult, AppError> {
         let spec = self
-            .0
-            .engine
+            .app
+            .engine()
             .load::<Spec>(&id)
             .at_version(receipt.version())
             .await?;
@@ -230,13 +213,4 @@ impl Specs {
             position: receipt.position(),
         })
     }
-}
-
-/// Returns the key with a prefix for the actor, so that actors never get each other's results.
-fn scoped_key(context: &RequestContext, key: &str) -> Result<String, AppError> {
-    if key.is_empty() || key.len() > MAX_KEY_BYTES {
-        return Err(AppError::InvalidKey { bytes: key.len() });
-    }
-    let actor = Uuid::new_v5(&Uuid::NAMESPACE_OID, context.actor().as_bytes());
-    Ok(format!("{}-{key}", actor.simple()))
 }

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use saphyr_parser::{Event, Marker, ScalarStyle, Tag};
 
-use super::content_error::{ContentError, Location, shorten};
+use super::error::{ContentError, Location, shorten};
 use super::yaml_anchors::AnchorNames;
 use super::yaml_node::{NodeId, NodeInterner, mismatched_type};
 

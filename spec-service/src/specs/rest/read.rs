@@ -6,14 +6,17 @@ use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse as _, Response};
 use serde::{Deserialize, Serialize};
 
-use super::api::Api;
-use super::conditions::{Conditions, EntityTag};
-use super::content_type::{YAML, prefers_yaml};
-use super::input::{Id, NoParameters, Parameters, VersionNumber};
-use super::number::{limit_or_default, query_number};
-use super::problem::{ApiResult, Problem};
-use crate::app::{AppError, Change, Cursor, PageQuery, SpecVersion, SpecView};
-use crate::domain::{Content, SpecId, SpecRejection, SpecState};
+use crate::app::AppError;
+use crate::content::Content;
+use crate::rest::api::Api;
+use crate::rest::conditions::{Conditions, EntityTag};
+use crate::rest::content_type::{YAML, prefers_yaml};
+use crate::rest::input::{Id, NoParameters, Parameters, VersionNumber};
+use crate::rest::number::query_number;
+use crate::rest::page::PageParameters;
+use crate::rest::problem::{ApiResult, Problem};
+use crate::specs::app::{Change, SpecVersion, SpecView};
+use crate::specs::domain::{SpecId, SpecRejection, SpecState};
 
 #[derive(Serialize)]
 struct SpecBody {
@@ -95,7 +98,7 @@ fn deleted(view: &SpecView) -> Problem {
 
 /// Converts the error of a write. If the specification is deleted, adds the time and the actor.
 pub async fn write_problem(api: &Api, id: SpecId, error: AppError) -> Problem {
-    if !matches!(error, AppError::Rejected(SpecRejection::Deleted)) {
+    if error.refusal() != Some(&SpecRejection::Deleted) {
         return error.into();
     }
     match api.specs.get(id, None).await {
@@ -122,26 +125,6 @@ impl From<SpecVersion> for VersionBody {
             created_at: version.created_at.to_string(),
             created_by: version.created_by,
         }
-    }
-}
-
-/// The query parameters of a page.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PageParameters {
-    #[serde(default, deserialize_with = "query_number")]
-    limit: Option<u64>,
-    cursor: Option<String>,
-}
-
-impl PageParameters {
-    /// Returns the selection. An empty cursor means the first page.
-    fn query<const KIND: char>(&self) -> Result<PageQuery<Cursor<KIND>>, AppError> {
-        let cursor = self.cursor.as_deref().filter(|cursor| !cursor.is_empty());
-        Ok(PageQuery {
-            limit: limit_or_default(self.limit),
-            after: cursor.map(str::parse).transpose()?,
-        })
     }
 }
 

@@ -1,0 +1,7 @@
+//! The lifecycle of specifications: draft, published, deprecated, deleted.
+
+pub mod app;
+pub mod domain;
+pub mod grpc;
+pub mod rest;
+pub(crate) mod table;

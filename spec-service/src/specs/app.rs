@@ -1,0 +1,79 @@
+//! The functions on specifications that both APIs call.
+
+mod list;
+mod read;
+mod refusals;
+mod view;
+mod watch;
+mod write;
+
+use std::sync::Arc;
+
+use factum::Position;
+
+use crate::app::{AppError, Application, Cursor, check_limit};
+use crate::content::DEFAULT_MAX_BYTES;
+
+pub use list::{ListPage, ListQuery, SpecList, SpecSummary};
+pub use view::{Change, SpecVersion, SpecView};
+pub use watch::ChangeStream;
+pub use write::{NewSpec, NewVersion, WriteResult};
+
+/// A place in the list: after the specification whose creation has this position.
+pub type ListCursor = Cursor<'p'>;
+
+/// A place in the history of a specification: after this revision.
+pub type HistoryCursor = Cursor<'r'>;
+
+/// A place in the versions of a specification: after this version.
+pub type VersionCursor = Cursor<'v'>;
+
+/// A handle to the specifications. Clones share the application.
+#[derive(Clone)]
+pub struct Specs {
+    app: Application,
+    list: Arc<dyn SpecList>,
+    max_content: usize,
+}
+
+impl Specs {
+    /// Creates a handle to the specifications of `app`, whose runtime must update `list`.
+    #[must_use]
+    pub fn new(app: Application, list: impl SpecList) -> Self {
+        Self {
+            app,
+            list: Arc::new(list),
+            max_content: DEFAULT_MAX_BYTES,
+        }
+    }
+
+    /// Sets the maximum size of a content in bytes. The default is [`DEFAULT_MAX_BYTES`].
+    ///
+    /// The value is capped at [`MAX_BYTES_LIMIT`](crate::content::MAX_BYTES_LIMIT).
+    #[must_use]
+    pub fn max_content(mut self, bytes: usize) -> Self {
+        self.max_content = bytes;
+        self
+    }
+
+    /// Returns a page of specifications, in the order of their creation.
+    ///
+    /// Waits until the list has reached `query.min_position`.
+    ///
+    /// # Errors
+    /// Returns [`AppError::InvalidLimit`], [`AppError::ListBehind`] if the list does not reach the position in time,
+    /// [`AppError::BeyondHead`] if the log does not have the position, or an error of the store.
+    pub async fn list(&self, query: ListQuery) -> Result<ListPage, AppError> {
+        check_limit(query.limit)?;
+        if let Some(position) = query.min_position {
+            self.app.wait_until(position).await?;
+        }
+        self.list.page(query).await
+    }
+
+    /// Returns the changes of all specifications, from position `from` on, followed by new changes.
+    #[must_use]
+    pub fn watch(&self, from: Position) -> ChangeStream {
+        ChangeStream::new(self.app.engine(), from, self.max_content)
+    }
+}
