@@ -6,9 +6,6 @@
 #[path = "support/group_client.rs"]
 mod group_client;
 #[allow(dead_code, reason = "shared by several tests")]
-#[path = "support/postgres.rs"]
-mod postgres;
-#[allow(dead_code, reason = "shared by several tests")]
 #[path = "support/server.rs"]
 mod server;
 
@@ -23,6 +20,7 @@ use factum_store_protocol::v1::consume_request::Message as Request;
 use factum_store_protocol::v1::consume_request::{Action, Credit, Heartbeat, Start};
 use factum_store_protocol::v1::consume_response::Message;
 use factum_store_protocol::v1::event_store_service_client::EventStoreServiceClient;
+use factum_tests::own_server::OwnServer;
 use tokio::time::{Instant, sleep, timeout};
 use tonic::Code;
 use tonic::transport::Channel;
@@ -201,11 +199,12 @@ async fn group_survives_killed_consumers_and_servers() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_servers_share_a_group_on_postgres() {
-    let Some(database) = postgres::Database::start() else {
+    let Some(database) = OwnServer::start(&[]) else {
         return;
     };
+    let url = database.url();
     let dir = tempfile::tempdir().unwrap();
-    let settings = [("DATABASE_URL", &*database.url), ("GROUP_LEASE", "2")];
+    let settings = [("DATABASE_URL", &*url), ("GROUP_LEASE", "2")];
     let mut servers = [(); 2].map(|()| Server::start_with(dir.path(), &settings));
     let record = Arc::new(Mutex::new(Record::default()));
     let count = chaos_time().as_secs() * 100;

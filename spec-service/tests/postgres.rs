@@ -1,58 +1,26 @@
 //! Two nodes of the service on one PostgreSQL database.
 
-#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
-
 #[allow(dead_code, reason = "shared by several tests")]
 #[path = "support/server.rs"]
 mod server;
 
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::process::{Child, Command, Stdio};
+#[allow(dead_code, reason = "shared by several tests")]
+#[path = "../../tests/src/own_server.rs"]
+mod own_server;
 
 use futures_util::future::join_all;
 use reqwest::{Method, StatusCode, header};
 use serde_json::{Value, json};
 
+use own_server::OwnServer;
 use server::Server;
-
-/// Starts a temporary database server, which stops with the test.
-///
-/// Returns `None` if PostgreSQL is not installed and not required.
-fn database() -> Option<(Child, String)> {
-    let script = "../adapters/postgres/tests/throwaway-server.sh";
-    let script = Command::new("sh")
-        .arg(script)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn();
-    let mut script = script.unwrap();
-    let mut dir = String::new();
-    BufReader::new(script.stdout.take().unwrap())
-        .read_line(&mut dir)
-        .unwrap();
-    if dir.is_empty() {
-        script.wait().unwrap();
-        let required = std::env::var("FACTUM_REQUIRE_SERVICES").is_ok_and(|value| value == "1");
-        assert!(
-            !required,
-            "PostgreSQL is not installed, but FACTUM_REQUIRE_SERVICES=1"
-        );
-        std::io::stderr()
-            .write_all(b"SKIPPED: PostgreSQL is not installed\n")
-            .unwrap();
-        return None;
-    }
-    Some((
-        script,
-        format!("postgres://postgres@localhost/postgres?host={}", dir.trim()),
-    ))
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_nodes_share_names_and_revisions() {
-    let Some((_database, url)) = database() else {
+    let Some(database) = OwnServer::start(&[]) else {
         return;
     };
+    let url = database.url();
     let dir = tempfile::tempdir().unwrap();
     let settings = [("DATABASE_URL", url.as_str())];
     let servers = [(); 2].map(|()| Server::start_with(dir.path(), &settings));
@@ -107,9 +75,10 @@ async fn two_nodes_share_names_and_revisions() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn client_reads_its_writes_on_the_other_node() {
-    let Some((_database, url)) = database() else {
+    let Some(database) = OwnServer::start(&[]) else {
         return;
     };
+    let url = database.url();
     let dir = tempfile::tempdir().unwrap();
     let settings = [("DATABASE_URL", url.as_str())];
     let servers = [(); 2].map(|()| Server::start_with(dir.path(), &settings));
@@ -132,9 +101,10 @@ async fn client_reads_its_writes_on_the_other_node() {
 
 #[tokio::test]
 async fn cached_state_does_not_hide_writes_of_another_node() {
-    let Some((_database, url)) = database() else {
+    let Some(database) = OwnServer::start(&[]) else {
         return;
     };
+    let url = database.url();
     let dir = tempfile::tempdir().unwrap();
     let settings = [("DATABASE_URL", url.as_str())];
     let servers = [(); 2].map(|()| Server::start_with(dir.path(), &settings));

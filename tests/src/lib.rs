@@ -6,4 +6,5 @@ pub mod count;
 pub mod history;
 pub mod load;
 pub mod orders;
+pub mod own_server;
 pub mod stores;

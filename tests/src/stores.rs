@@ -1,7 +1,5 @@
 //! Empty stores of every kind. Stores that several handles can share have two.
 
-use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
@@ -10,6 +8,8 @@ use factum_memory::MemoryStore;
 use factum_postgres::{PgConnectOptions, PostgresOptions};
 use factum_sqlite::SqliteOptions;
 use tempfile::TempDir;
+
+use crate::own_server::OwnServer;
 
 /// A kind of store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -26,7 +26,7 @@ pub enum StoreKind {
 #[derive(Debug)]
 pub struct Stores {
     location: Location,
-    _server: Option<Server>,
+    _server: Option<OwnServer>,
     created: u64,
 }
 
@@ -35,13 +35,6 @@ enum Location {
     Memory,
     Folder(TempDir),
     Database(Box<PgConnectOptions>),
-}
-
-/// A PostgreSQL server that stops when this value is dropped.
-#[derive(Debug)]
-struct Server {
-    // The server runs until its standard input is closed.
-    script: Child,
 }
 
 impl Stores {
@@ -104,42 +97,16 @@ impl Stores {
     }
 }
 
-fn server() -> Result<Option<(PgConnectOptions, Option<Server>)>> {
+fn server() -> Result<Option<(PgConnectOptions, Option<OwnServer>)>> {
     if let Ok(url) = std::env::var("FACTUM_TEST_POSTGRES") {
         return Ok(Some((url.parse().context("FACTUM_TEST_POSTGRES")?, None)));
     }
-    let script = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../adapters/postgres/tests/throwaway-server.sh"
-    );
-    let mut script = Command::new("sh")
-        .arg(script)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()?;
-    let mut folder = String::new();
-    let output = script
-        .stdout
-        .take()
-        .context("the server script has no output")?;
-    BufReader::new(output).read_line(&mut folder)?;
-    let server = Server { script };
-    if folder.is_empty() {
+    let Some(server) = OwnServer::start(&[]) else {
         return Ok(None);
-    }
-    let options = PgConnectOptions::new_without_pgpass()
-        .host("/")
-        .socket(folder.trim());
-    Ok(Some((
-        options.username("postgres").database("postgres"),
-        Some(server),
-    )))
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        drop(self.script.stdin.take());
-        // The exit status of the script does not matter.
-        let _ = self.script.wait();
-    }
+    };
+    let options = server
+        .url()
+        .parse()
+        .context("the URL of a temporary server")?;
+    Ok(Some((options, Some(server))))
 }

@@ -2,7 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-#[path = "support/own_server.rs"]
+#[allow(dead_code, reason = "shared by several tests")]
+#[path = "../../../tests/src/own_server.rs"]
 mod own_server;
 #[path = "support/server.rs"]
 #[allow(dead_code, reason = "every test names its schema")]
@@ -83,6 +84,11 @@ fn options(server: &PgConnectOptions, schema: &str) -> PostgresOptions {
         .readers(2)
 }
 
+/// Returns the address of the socket of a server, as a superuser.
+fn address(server: &OwnServer) -> PgConnectOptions {
+    server.url().parse().unwrap()
+}
+
 #[tokio::test]
 async fn schema_may_have_the_name_of_a_keyword() {
     let Some(server) = OwnServer::start(&[]) else {
@@ -97,7 +103,7 @@ async fn schema_may_have_the_name_of_a_keyword() {
         "current_user",
         "public",
     ] {
-        let options = options(&server.address(), name);
+        let options = options(&address(&server), name);
         let store = options.clone().open().await.unwrap();
         check(&store).await;
         store.close().await;
@@ -106,7 +112,7 @@ async fn schema_may_have_the_name_of_a_keyword() {
         again.close().await;
     }
     for name in ["pg_mine", "information_schema", "Order", "ö"] {
-        let reason = reason(options(&server.address(), name).open().await);
+        let reason = reason(options(&address(&server), name).open().await);
         assert!(reason.starts_with("invalid schema name: "), "{reason}");
     }
 }
@@ -335,13 +341,13 @@ async fn standby_is_rejected() {
     let Some(server) = OwnServer::start(&[]) else {
         return;
     };
-    let store = options(&server.address(), "factum").open().await.unwrap();
+    let store = options(&address(&server), "factum").open().await.unwrap();
     check(&store).await;
     store.close().await;
     server.control("stop");
     server.control("standby");
     server.control("start");
-    let rejected = reason(options(&server.address(), "factum").open().await);
+    let rejected = reason(options(&address(&server), "factum").open().await);
     let expected = "the server is a read-only standby; connect to the primary server";
     assert_eq!(rejected, expected);
 }

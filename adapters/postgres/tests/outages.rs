@@ -2,7 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-#[path = "support/own_server.rs"]
+#[allow(dead_code, reason = "shared by several tests")]
+#[path = "../../../tests/src/own_server.rs"]
 mod own_server;
 #[path = "support/server.rs"]
 #[allow(dead_code, reason = "every test names its schema")]
@@ -73,6 +74,11 @@ async fn start() -> Option<(PgConnectOptions, PgConnection, String)> {
     let name = server.get_application_name().unwrap().to_owned();
     let admin = server.connect().await.unwrap();
     Some((server, admin, name))
+}
+
+/// Returns the address of the socket of a server, as a superuser.
+fn address(server: &OwnServer) -> PgConnectOptions {
+    server.url().parse().unwrap()
 }
 
 #[tokio::test]
@@ -206,7 +212,7 @@ async fn restarted_server_loses_nothing_acknowledged() {
         return;
     };
     let server = Arc::new(server);
-    let options = PostgresOptions::new(server.address()).readers(2);
+    let options = PostgresOptions::new(address(&server)).readers(2);
     let store = options.clone().open().await.unwrap();
     for how in ["stop", "crash"] {
         let before = append_again(&store).await;
@@ -309,7 +315,7 @@ async fn full_disk_is_transient() {
         return;
     };
     std::fs::create_dir(format!("{dir}/space")).unwrap();
-    let mut admin = server.address().connect().await.unwrap();
+    let mut admin = address(&server).connect().await.unwrap();
     let owned = Command::new("chown")
         .args(["postgres", &format!("{dir}/space")])
         .output();
@@ -324,7 +330,7 @@ async fn full_disk_is_transient() {
         "create database small tablespace small".to_owned(),
     )
     .await;
-    let address = server.address().database("small");
+    let address = address(&server).database("small");
     let store = PostgresOptions::new(address).open().await.unwrap();
     // Random text, which the server cannot compress.
     let large: String = (0..8_000)

@@ -2,7 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-#[path = "support/own_server.rs"]
+#[allow(dead_code, reason = "shared by several tests")]
+#[path = "../../../tests/src/own_server.rs"]
 mod own_server;
 
 use std::io::Write as _;

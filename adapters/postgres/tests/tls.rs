@@ -4,7 +4,8 @@
 
 #[path = "support/logs.rs"]
 mod logs;
-#[path = "support/own_server.rs"]
+#[allow(dead_code, reason = "shared by several tests")]
+#[path = "../../../tests/src/own_server.rs"]
 mod own_server;
 
 use std::net::TcpListener;

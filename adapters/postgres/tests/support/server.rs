@@ -2,13 +2,17 @@
 //!
 //! It is a temporary server, or the one that `FACTUM_TEST_POSTGRES` names.
 
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::process::{Command, Stdio};
 use std::str::FromStr as _;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use factum_postgres::{PgConnectOptions, PostgresOptions};
+
+#[allow(dead_code, reason = "no test stops this server")]
+#[path = "../../../../tests/src/own_server.rs"]
+mod own_server;
+
+use own_server::OwnServer;
 
 /// The server, or `None` if there is none and none is required.
 static SERVER: OnceLock<Option<PgConnectOptions>> = OnceLock::new();
@@ -27,19 +31,6 @@ pub fn fresh_with_address() -> Option<(
     impl Fn(PgConnectOptions) -> PostgresOptions,
 )> {
     let server = SERVER.get_or_init(server).clone();
-    if server.is_none() {
-        let required = std::env::var("FACTUM_REQUIRE_SERVICES").is_ok_and(|value| value == "1");
-        assert!(
-            !required,
-            "FACTUM_REQUIRE_SERVICES=1, but there is no PostgreSQL server"
-        );
-        let message =
-            "SKIPPED: no PostgreSQL server; install one, or set FACTUM_TEST_POSTGRES to its URL\n";
-        // Not captured by the test harness.
-        std::io::stderr()
-            .write_all(message.as_bytes())
-            .expect("standard error is writable");
-    }
     let number = SCHEMAS.fetch_add(1, SeqCst);
     let schema = format!("test_{}_{number}", std::process::id());
     // The application name identifies the connections of this test.
@@ -57,29 +48,9 @@ fn server() -> Option<PgConnectOptions> {
             PgConnectOptions::from_str(&url).expect("FACTUM_TEST_POSTGRES is a valid URL"),
         );
     }
-    let script = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../postgres/tests/throwaway-server.sh"
-    );
-    let mut script = Command::new("sh")
-        .arg(script)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("the script starts");
-    let mut dir = String::new();
-    let output = script.stdout.take().expect("standard output is piped");
-    BufReader::new(output)
-        .read_line(&mut dir)
-        .expect("the output is UTF-8");
-    if dir.is_empty() {
-        script.wait().expect("the script has ended");
-        return None;
-    }
+    let server = OwnServer::start(&[])?;
+    let address = server.url().parse().expect("the URL is valid");
     // The server runs until this process ends and closes the standard input of the script.
-    std::mem::forget(script);
-    let server = PgConnectOptions::new_without_pgpass()
-        .host("/")
-        .socket(dir.trim());
-    Some(server.username("postgres").database("postgres"))
+    std::mem::forget(server);
+    Some(address)
 }

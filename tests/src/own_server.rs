@@ -1,24 +1,27 @@
 //! [`OwnServer`]: a temporary PostgreSQL server of one test, which the test can stop and start.
 
-#![allow(dead_code, reason = "no test uses all items")]
-
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
-use factum_postgres::PgConnectOptions;
+const SCRIPT: &str = include_str!("../../adapters/postgres/tests/throwaway-server.sh");
 
+/// A temporary server, which stops when this value is dropped or the process ends.
+#[derive(Debug)]
 pub struct OwnServer {
+    /// The directory of the server, with its socket.
     pub dir: String,
     pipe: Mutex<(BufReader<ChildStdout>, Child)>,
 }
 
 impl OwnServer {
-    /// Starts a server with command-line `options`; `None` if PostgreSQL is not installed.
+    /// Starts a server with command-line `options`; prints a message and returns `None` if PostgreSQL is not installed.
+    ///
+    /// With `FACTUM_REQUIRE_SERVICES=1`, a missing installation is a failure.
+    #[must_use]
     pub fn start(options: &[&str]) -> Option<Self> {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/throwaway-server.sh");
         let mut script = Command::new("sh")
-            .arg(script)
+            .args(["-c", SCRIPT, "throwaway-server.sh"])
             .args(options)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -35,6 +38,7 @@ impl OwnServer {
                 !required,
                 "FACTUM_REQUIRE_SERVICES=1, but PostgreSQL is not installed"
             );
+            // The test harness does not capture direct writes to the standard error.
             let message = b"SKIPPED: PostgreSQL is not installed\n";
             std::io::stderr()
                 .write_all(message)
@@ -47,11 +51,10 @@ impl OwnServer {
         })
     }
 
-    /// Returns the address of its socket, as a superuser.
-    pub fn address(&self) -> PgConnectOptions {
-        let server = PgConnectOptions::new_without_pgpass().host("/");
-        let server = server.socket(&self.dir).port(5432);
-        server.username("postgres").database("postgres")
+    /// Returns the URL of its database, as a superuser.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("postgres://postgres@localhost/postgres?host={}", self.dir)
     }
 
     /// Carries out a command: `stop`, `crash`, `start`, or `standby` before the next start.
@@ -69,8 +72,10 @@ impl OwnServer {
 
 impl Drop for OwnServer {
     fn drop(&mut self) {
-        let pipe = self.pipe.get_mut().expect("no test panics here");
+        let pipe = self.pipe.get_mut().unwrap_or_else(PoisonError::into_inner);
+        // The server stops when the standard input of the script ends.
         drop(pipe.1.stdin.take());
-        pipe.1.wait().expect("the script ends");
+        // The exit status of the script does not matter.
+        let _ = pipe.1.wait();
     }
 }
