@@ -23,6 +23,7 @@ mod rpcs;
 mod settings;
 mod stores;
 mod throttle;
+mod traced_store;
 mod users_file;
 mod visible_streams;
 

@@ -7,7 +7,6 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser};
 use event_store::access::AccessCommand;
 use event_store::server;
 use event_store::settings::{ServerSettings, SettingsReport};
-use factum_server::logs;
 
 /// The Factum event store: events over gRPC, stored in memory, SQLite or PostgreSQL.
 #[derive(Parser)]
@@ -37,7 +36,9 @@ async fn main() -> Result<()> {
         )?;
         return Ok(());
     }
-    logs::init(settings.log_format);
+    let telemetry = settings.telemetry.start("event-store")?;
     report.log();
-    server::run(settings).await
+    let ended = server::run(settings).await;
+    telemetry.stop().await;
+    ended
 }

@@ -7,6 +7,7 @@ mod state;
 mod subscribe;
 
 use factum::store::MAX_APPEND;
+use factum_server::trace::trace_parent;
 use factum_store_protocol::refusal::{for_trailers, store_status};
 use factum_store_protocol::v1::event_store_service_server::EventStoreService;
 use factum_store_protocol::{MAX_MESSAGE_BYTES, v1};
@@ -53,7 +54,8 @@ impl EventStoreService for Native {
         request: Request<v1::AppendRequest>,
     ) -> Result<Response<v1::AppendResponse>, Status> {
         let store = self.stores.for_request(&request)?;
-        let appended = append::append(&*store, request.into_inner()).await;
+        let trace_parent = trace_parent(request.metadata().as_ref()).map(str::to_owned);
+        let appended = append::append(&*store, request.into_inner(), trace_parent.as_deref()).await;
         let appended = appended.map_err(for_trailers)?;
         Ok(Response::new(appended))
     }
@@ -63,7 +65,8 @@ impl EventStoreService for Native {
         request: Request<Streaming<v1::AppendStreamRequest>>,
     ) -> Result<Response<Self::AppendStreamStream>, Status> {
         let store = self.stores.for_request(&request)?;
-        let answers = append::append_stream(store, request.into_inner());
+        let trace_parent = trace_parent(request.metadata().as_ref()).map(str::to_owned);
+        let answers = append::append_stream(store, request.into_inner(), trace_parent);
         Ok(Response::new(Box::pin(answers)))
     }
 

@@ -7,9 +7,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::{Parser, value_parser};
-use factum_server::logs::LogFormat;
 use factum_server::net::ConnectionLimits;
 use factum_server::settings::{ConnectionSettings, TlsSettings, seconds, timeout};
+use factum_server::telemetry::TelemetrySettings;
 
 use crate::access::AccessSettings;
 
@@ -81,9 +81,9 @@ pub struct ServerSettings {
     #[arg(long, env = "GROUP_LEASE", default_value = "6", value_parser = timeout)]
     pub group_lease: Duration,
 
-    /// Format of the logs on standard error; `RUST_LOG` sets the log level.
-    #[arg(long, env = "LOG_FORMAT", default_value = "text")]
-    pub log_format: LogFormat,
+    /// The settings of logs and traces.
+    #[command(flatten)]
+    pub telemetry: TelemetrySettings,
 
     /// Prints each setting with its source, and exits.
     #[arg(long)]

@@ -17,6 +17,7 @@ use factum_server::trace;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tonic::transport::Server;
+use tower::util::MapRequestLayer;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::trace::TraceLayer;
 
@@ -97,6 +98,7 @@ pub async fn serve(listener: TcpListener, grpc: Grpc) -> Result<()> {
                 .on_eos(trace::RecordCode)
                 .on_failure(()),
         )
+        .layer(MapRequestLayer::new(trace::continue_trace))
         .layer(CatchPanicLayer::custom(status::panic_response))
         .add_service(specs)
         .add_service(health)

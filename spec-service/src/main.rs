@@ -2,12 +2,13 @@
 
 use anyhow::Result;
 use clap::Parser as _;
-use factum_server::logs;
 use spec_service::settings::Settings;
 
 #[tokio::main]
 async fn main() -> Result<()> {
     let settings = Settings::parse();
-    logs::init(settings.log_format);
-    spec_service::server::run(settings).await
+    let telemetry = settings.telemetry.start("spec-service")?;
+    let ended = spec_service::server::run(settings).await;
+    telemetry.stop().await;
+    ended
 }

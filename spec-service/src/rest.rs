@@ -28,6 +28,8 @@ use axum::http::{self, StatusCode};
 use axum::middleware::{from_fn, map_response};
 use axum::response::Response;
 use axum::routing::get;
+use factum_server::trace::{continue_trace, trace_parent};
+use tower::util::MapRequestLayer;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
 use tower_http::trace::{DefaultOnResponse, OnResponse, TraceLayer};
@@ -68,6 +70,7 @@ pub fn router(api: Api) -> Router {
         .layer(CatchPanicLayer::custom(panic_response))
         .layer(from_fn(headers::check_head))
         .layer(map_response(problem::to_problem))
+        .layer(MapRequestLayer::new(continue_trace))
         // Failures are logged where they are converted to a problem.
         .layer(
             TraceLayer::new_for_http()
@@ -93,7 +96,7 @@ fn span(request: &Request) -> tracing::Span {
         path = request.uri().path(),
         actor = header(headers::ACTOR),
         correlation_id = header(headers::CORRELATION_ID),
-        trace_parent = header(headers::TRACE_PARENT),
+        trace_parent = trace_parent(request.headers()),
     )
 }
 

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Parser};
-use factum_server::logs::LogFormat;
 use factum_server::settings::{ConnectionSettings, count, seconds, timeout};
+use factum_server::telemetry::TelemetrySettings;
 
 use crate::content::{DEFAULT_MAX_BYTES, MAX_BYTES_LIMIT};
 
@@ -66,9 +66,9 @@ pub struct Settings {
     #[arg(long, env = "METRICS", default_value_t = true, action = ArgAction::Set)]
     pub metrics: bool,
 
-    /// Format of the logs on standard error; `RUST_LOG` sets the log level.
-    #[arg(long, env = "LOG_FORMAT", default_value = "text")]
-    pub log_format: LogFormat,
+    /// The settings of logs and traces.
+    #[command(flatten)]
+    pub telemetry: TelemetrySettings,
 }
 
 /// The database of the specifications.

@@ -166,11 +166,13 @@ async fn process_managers_share_one_causality_tree_and_spans() {
     assert_one_tree(&engine).await;
     let log = log.text();
     for expected in [
-        r#"process manager{name="billing"}:command{process="billing" instance="order-7" command="Emit"}: factum"#,
-        r#"process manager{name="shipping"}:command{process="shipping" instance="order-7" command="Emit"}:execute{command="Emit""#,
-        r#"process manager{name="shipping"}:deadline{process="shipping" instance="order-7" deadline="praise"}: factum"#,
+        r#"process manager{name="billing"}:command{process="billing" instance="order-7" command="Emit" trace_parent="TRACE"}: factum"#,
+        r#"process manager{name="shipping"}:command{process="shipping" instance="order-7" command="Emit" trace_parent="TRACE"}:execute{command="Emit""#,
+        r#":project{events=1}:event{consumer="process:shipping" name="order.billed" position=2 trace_parent="TRACE"}: factum"#,
+        r#"process manager{name="shipping"}:deadline{process="shipping" instance="order-7" deadline="praise" trace_parent="TRACE"}: factum"#,
         r#"consumer{name="process:billing"}:project{events="#,
     ] {
-        assert!(log.contains(expected), "no {expected} in:\n{log}");
+        let expected = expected.replace("TRACE", TRACE);
+        assert!(log.contains(&expected), "no {expected} in:\n{log}");
     }
 }

@@ -2,7 +2,7 @@
 
 use factum_core::append::{Append, AppendError, Appended};
 use tokio::sync::oneshot;
-use tracing::{Level, Span, debug_span, enabled};
+use tracing::{Level, Span, debug_span, span_enabled};
 
 /// The result of one append.
 pub type AppendResult = Result<Appended, AppendError>;
@@ -22,7 +22,7 @@ pub struct Responder {
 impl Responder {
     pub fn new() -> (Self, oneshot::Receiver<AppendResult>) {
         let (sender, response) = oneshot::channel();
-        let span = match enabled!(Level::DEBUG) {
+        let span = match span_enabled!(Level::DEBUG) {
             true => Span::current(),
             false => Span::none(),
         };

@@ -3,7 +3,7 @@
 use factum_core::append::{Append, AppendError, Appended};
 use factum_core::document::{DocumentChanges, DocumentError, Revision};
 use tokio::sync::oneshot;
-use tracing::{Level, Span, debug_span, enabled};
+use tracing::{Level, Span, debug_span, span_enabled};
 
 use crate::error::BackendError;
 
@@ -99,7 +99,7 @@ pub struct Responder<T, E> {
 impl<T, E> Responder<T, E> {
     pub fn new() -> (Self, oneshot::Receiver<Result<T, E>>) {
         let (sender, response) = oneshot::channel();
-        let span = match enabled!(Level::DEBUG) {
+        let span = match span_enabled!(Level::DEBUG) {
             true => Span::current(),
             false => Span::none(),
         };

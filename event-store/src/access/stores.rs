@@ -12,6 +12,7 @@ use super::guard::GuardedStore;
 use super::layer::AccessLayer;
 use super::principal::Principal;
 use super::reload::{AccessError, follow};
+use super::traced_store::TracedStore;
 
 /// The store of the server, from which each request gets its own view.
 ///
@@ -64,11 +65,12 @@ impl Stores {
     /// # Errors
     /// Returns UNAUTHENTICATED if the caller is not known.
     pub fn for_request<T>(&self, request: &Request<T>) -> Result<Arc<dyn Store>, Status> {
+        let store = TracedStore::wrap(self.store.clone());
         if self.authenticator.is_none() {
-            return Ok(self.store.clone());
+            return Ok(store);
         }
         let principal = self.principal(request)?;
-        Ok(Arc::new(GuardedStore::new(self.store.clone(), principal)))
+        Ok(Arc::new(GuardedStore::new(store, principal)))
     }
 
     /// Returns the caller of `request`, for checks of objects that the server itself keeps, such as consumer groups.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use factum::store::{Append, EventStore, Store};
+use factum::store::{Append, EventStore, Metadata, Store};
 use factum_store_protocol::refusal::{append_status, failure, invalid_status};
 use factum_store_protocol::v1;
 use factum_store_protocol::v1::append_stream_response::Result as Outcome;
@@ -13,11 +13,17 @@ use tonic::{Status, Streaming};
 /// The maximum number of appends of one stream that are under way at the same time.
 const MAX_IN_FLIGHT: usize = 256;
 
+/// Stores an append. Events without a trace context get that of the call.
 pub async fn append(
     store: &dyn Store,
     request: v1::AppendRequest,
+    trace_parent: Option<&str>,
 ) -> Result<v1::AppendResponse, Status> {
-    let appended = store.append(append_of(Some(request))?).await;
+    let mut append = append_of(Some(request))?;
+    if let Some(trace_parent) = trace_parent {
+        add_trace_parent(&mut append, trace_parent);
+    }
+    let appended = store.append(append).await;
     let appended = appended.map_err(|error| append_status(&error))?;
     Ok(messages::appended_message(&appended))
 }
@@ -26,14 +32,16 @@ pub async fn append(
 pub fn append_stream(
     store: Arc<dyn Store>,
     requests: Streaming<v1::AppendStreamRequest>,
+    trace_parent: Option<String>,
 ) -> impl Stream<Item = Result<v1::AppendStreamResponse, Status>> + Send {
     let answers = requests.map(move |request| {
-        let store = store.clone();
+        let (store, trace_parent) = (store.clone(), trace_parent.clone());
         async move {
             let request = request?;
             let request_id = request.request_id;
             // A store executes appends in the order in which they are first polled.
-            let appended = append(&*store, request.append.unwrap_or_default()).await;
+            let append_request = request.append.unwrap_or_default();
+            let appended = append(&*store, append_request, trace_parent.as_deref()).await;
             let result = match appended {
                 Ok(appended) => Outcome::Appended(appended),
                 Err(status) => Outcome::Failed(failure(&status)),
@@ -74,6 +82,25 @@ pub async fn import(
     Ok(v1::ImportResponse {
         appended: Some(messages::appended_message(&imported)),
     })
+}
+
+fn add_trace_parent(append: &mut Append, trace_parent: &str) {
+    // Events share their metadata, and continue to share them.
+    let mut shared: Option<(Arc<Metadata>, Arc<Metadata>)> = None;
+    for event in append.events.iter_mut().map(|part| &mut part.event) {
+        if event.metadata.trace_parent.is_some() {
+            continue;
+        }
+        if let Some((before, after)) = &shared
+            && Arc::ptr_eq(before, &event.metadata)
+        {
+            event.metadata = after.clone();
+            continue;
+        }
+        let before = event.metadata.clone();
+        Arc::make_mut(&mut event.metadata).trace_parent = Some(trace_parent.to_owned());
+        shared = Some((before, event.metadata.clone()));
+    }
 }
 
 /// Converts the message of an append; the error is a status.

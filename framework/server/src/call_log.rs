@@ -14,6 +14,7 @@ use tracing::{Instrument as _, Span, debug, error, info, warn};
 use uuid::Uuid;
 
 use crate::net::ConnectionInfo;
+use crate::trace::{continue_trace, trace_parent};
 
 /// The header with the id of a request. The server creates an id if the client sends none.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -62,13 +63,14 @@ where
             method = request.uri().path(),
             request_id = id.to_str().unwrap_or_default(),
             peer = info.map(|info| tracing::field::display(info.peer())),
+            trace_parent = trace_parent(request.headers()),
         );
         let mut call = LoggedCall {
             span: span.clone(),
             started: Instant::now(),
             logged: false,
         };
-        let response = span.in_scope(|| self.0.call(request));
+        let response = span.in_scope(|| self.0.call(continue_trace(request)));
         let response = response.instrument(span);
         Box::pin(async move {
             let mut response = response.await?;

@@ -11,10 +11,15 @@ pub mod listen;
 pub mod logs;
 pub mod metrics;
 pub mod net;
+#[cfg(feature = "otlp")]
+pub mod otlp;
+#[cfg(feature = "otlp-collector")]
+pub mod otlp_collector;
 pub mod panic;
 pub mod reload;
 pub mod settings;
 pub mod shutdown;
+pub mod telemetry;
 pub mod tls;
 pub mod trace;
 pub mod write_check;

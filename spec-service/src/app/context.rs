@@ -45,54 +45,7 @@ impl RequestContext {
         metadata.actor = Some(self.actor().to_owned());
         metadata.reason.clone_from(&self.reason);
         metadata.correlation_id = self.correlation_id;
-        // The W3C specification requires that a malformed value is ignored.
-        let context = self.trace_parent.clone();
-        metadata.trace_parent = context.filter(|text| is_trace_parent(text));
+        metadata.trace_parent.clone_from(&self.trace_parent);
         metadata
-    }
-}
-
-/// Returns whether `text` is a valid `traceparent` of the W3C Trace Context.
-///
-/// Later versions can have more parts after the first four. See
-/// <https://www.w3.org/TR/trace-context/#traceparent-header>.
-fn is_trace_parent(text: &str) -> bool {
-    let is_hex = |part: &str, length| {
-        let is_digit = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-        part.len() == length && part.bytes().all(is_digit)
-    };
-    let is_id = |part: &str, length| is_hex(part, length) && part.bytes().any(|byte| byte != b'0');
-    let parts: Vec<&str> = text.splitn(5, '-').collect();
-    let [version, trace, parent, flags, more @ ..] = &parts[..] else {
-        return false;
-    };
-    is_hex(version, 2)
-        && *version != "ff"
-        && is_id(trace, 32)
-        && is_id(parent, 16)
-        && is_hex(flags, 2)
-        && (more.is_empty() || *version != "00")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_trace_parent;
-
-    #[test]
-    fn trace_parent_follows_the_w3c_specification() {
-        let trace = "4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7";
-        for (text, expected) in [
-            (format!("00-{trace}-01"), true),
-            (format!("cc-{trace}-01-what-will-be"), true),
-            (format!("00-{trace}-01-more"), false),
-            (format!("ff-{trace}-01"), false),
-            (format!("00-{}-01", trace.to_uppercase()), false),
-            (format!("00-{trace}"), false),
-            (format!("00-{}-01", trace.replace(|c| c != '-', "0")), false),
-            ("00-0-0-0".to_owned(), false),
-            (String::new(), false),
-        ] {
-            assert_eq!(is_trace_parent(&text), expected, "{text}");
-        }
     }
 }

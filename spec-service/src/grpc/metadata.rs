@@ -1,6 +1,7 @@
 //! The metadata of calls and responses.
 
 use factum::Position;
+use factum_server::trace::trace_parent;
 use tonic::metadata::MetadataValue;
 use tonic::{Request, Response, Status};
 
@@ -30,8 +31,7 @@ pub fn context<T>(request: &Request<T>, expected: Option<u64>) -> Result<Request
         actor: actor.map(str::to_owned),
         correlation_id: correlation_id
             .map_err(|_| status::malformed("x-correlation-id", "expected a UUID"))?,
-        // The W3C specification requires that a malformed or repeated value is ignored.
-        trace_parent: trace_parent(request),
+        trace_parent: trace_parent(request.metadata().as_ref()).map(str::to_owned),
         idempotency_key: text(request, "idempotency-key")?.map(str::to_owned),
         expected_revision: expected,
         reason: None,
@@ -55,15 +55,6 @@ pub fn at_position<T>(position: Position, message: T) -> Response<T> {
     let position = MetadataValue::from(position.get());
     response.metadata_mut().insert(POSITION, position);
     response
-}
-
-fn trace_parent<T>(request: &Request<T>) -> Option<String> {
-    let mut values = request.metadata().get_all("traceparent").iter();
-    let (value, repeated) = (values.next()?, values.next());
-    match repeated {
-        None => value.to_str().ok().map(str::to_owned),
-        Some(_) => None,
-    }
 }
 
 fn text<'r, T>(request: &'r Request<T>, key: &str) -> Result<Option<&'r str>, Status> {

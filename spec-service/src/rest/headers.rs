@@ -7,6 +7,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Version, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use factum::Position;
+use factum_server::trace::trace_parent;
 use uuid::Uuid;
 
 use super::conditions::EntityTag;
@@ -19,7 +20,6 @@ pub const ACTOR: HeaderName = HeaderName::from_static("x-actor");
 pub const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
 pub const POSITION: HeaderName = HeaderName::from_static("x-position");
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-pub const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// The maximum length of the actor, in bytes.
 const MAX_ACTOR_BYTES: usize = 200;
@@ -43,10 +43,7 @@ impl<S: Sync> FromRequestParts<S> for Caller {
         Ok(Self(RequestContext {
             actor: actor.map(str::to_owned),
             correlation_id: correlation_id(headers)?,
-            // The W3C specification requires that a malformed or repeated value is ignored.
-            trace_parent: single(headers, &TRACE_PARENT)
-                .unwrap_or_default()
-                .map(str::to_owned),
+            trace_parent: trace_parent(headers).map(str::to_owned),
             idempotency_key: single(headers, &IDEMPOTENCY_KEY)?.map(str::to_owned),
             expected_revision: None,
             reason: None,

@@ -184,6 +184,12 @@ impl Cause {
         Self { at, ..self.clone() }
     }
 
+    /// Returns the W3C trace context of the request that is the cause.
+    #[must_use]
+    pub fn trace_parent(&self) -> Option<&str> {
+        self.trace_parent.as_deref()
+    }
+
     /// Returns the metadata of a command with this cause.
     #[must_use]
     pub fn metadata(&self, actor: &str) -> Metadata {

@@ -13,7 +13,7 @@ use factum_core::stream_id::StreamId;
 use factum_engine::error::error_chain;
 use factum_engine::record::RecordedEvent;
 use tokio::sync::watch;
-use tracing::{Instrument as _, warn};
+use tracing::{Instrument as _, Level, Span, debug_span, span_enabled, warn};
 
 use super::batch::{Batch, BatchError, ConsumerError, EventError};
 use super::batch_size::BatchSize;
@@ -350,6 +350,7 @@ impl BatchApplier {
         let revision = if commit.events.is_empty() {
             batch.commit().await?
         } else {
+            let _spans = event_spans(self.context.name(), commit.events);
             let handled = catch_panic(self.context.consumer.handle(batch)).await;
             handled.map_err(BatchError::with_outage)?
         };
@@ -404,6 +405,19 @@ impl BatchApplier {
         };
         Ok(self.commit(session, commit).await?)
     }
+}
+
+/// Creates a span for each event of a batch that has a trace context, which the span continues.
+fn event_spans(consumer: &str, events: &[RecordedEvent]) -> Vec<Span> {
+    if !span_enabled!(Level::DEBUG) {
+        return Vec::new();
+    }
+    let traced = events.iter().filter_map(|event| {
+        let trace_parent = event.metadata.trace_parent.as_deref()?;
+        let (name, position) = (&*event.name, event.position.get());
+        Some(debug_span!("event", consumer, name, position, trace_parent))
+    });
+    traced.collect()
 }
 
 /// Returns why the consumer stops. An error of its code does not name the event.

@@ -104,7 +104,13 @@ impl WorkExecutor<'_> {
         pending: PendingCommand,
     ) -> Result<Option<NeedsNewerCode>, DispatchError> {
         let (process, id) = (self.definition.name(), &*instance.id);
-        let span = debug_span!("command", process, instance = id, command = pending.command);
+        let span = debug_span!(
+            "command",
+            process,
+            instance = id,
+            command = pending.command,
+            trace_parent = pending.cause.trace_parent(),
+        );
         let delivered = self.deliver(revision, instance, pending);
         delivered.instrument(span).await
     }
@@ -357,7 +363,13 @@ impl WorkExecutor<'_> {
         now: Timestamp,
     ) -> Result<(), DispatchError> {
         let process = self.definition.name();
-        let span = debug_span!("deadline", process, instance = id, deadline = name);
+        let span = debug_span!(
+            "deadline",
+            process,
+            instance = id,
+            deadline = name,
+            trace_parent = timer.cause.trace_parent(),
+        );
         let handled = async {
             let edited = self.edit(id, timer.number, |instance| {
                 self.definition.deadline(instance, name, timer, now)
