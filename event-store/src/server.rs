@@ -102,6 +102,7 @@ pub async fn run(settings: ServerSettings) -> Result<()> {
 pub async fn serve(listeners: Vec<TcpListener>, serving: Serving) -> Result<()> {
     let routes = routes(&serving)?;
     let call_metrics = CallMetricsLayer::new(DESCRIPTORS)?;
+    let call_log = CallLogLayer::new(serving.stop.clone());
     let access = serving.stores.layer();
     let mut stop = serving.stop;
     let incoming = listeners.into_iter().map(|listener| {
@@ -114,7 +115,7 @@ pub async fn serve(listeners: Vec<TcpListener>, serving: Serving) -> Result<()> 
         .max_concurrent_streams(serving.max_calls)
         .layer(TrackRequestsLayer)
         .layer(call_metrics)
-        .layer(CallLogLayer)
+        .layer(call_log)
         .layer(CatchPanicLayer::custom(panic_response))
         .layer(access)
         .add_routes(routes)

@@ -2,8 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[allow(dead_code, reason = "shared by several tests")]
+#[path = "support/cut_proxy.rs"]
+mod cut_proxy;
 #[path = "../../adapters/sqlite/tests/support/mount.rs"]
 mod mount;
+#[allow(dead_code, reason = "shared by several tests")]
+#[path = "support/resuming_subscriber.rs"]
+mod resuming_subscriber;
 #[allow(dead_code, reason = "shared by several tests")]
 #[path = "support/server.rs"]
 mod server;
@@ -12,11 +18,17 @@ use std::fs::{File, read_to_string, remove_file};
 use std::io::Write as _;
 use std::path::Path;
 
+use cut_proxy::CutProxy;
+use factum_compatible_protocols::kurrentdb::client::streams::streams_client::StreamsClient;
 use factum_store_protocol::v1;
+use factum_store_protocol::v1::event_store_service_client::EventStoreServiceClient;
 use mount::Mount;
+use resuming_subscriber::subscribe;
 use server::{LIMIT, Server, any, append, command, get};
 use tokio::time::timeout;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::Code;
+use tonic::transport::Channel;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
@@ -35,6 +47,17 @@ async fn wait_for_ready(metrics: &str, expected: &str) {
         }
     });
     reached.await.unwrap_or_else(|_| panic!("never {expected}"));
+}
+
+async fn wait_for_metric(metrics: &str, expected: &str) {
+    let reached = timeout(LIMIT, async {
+        while !get(metrics, "/metrics").await.contains(expected) {
+            tokio::task::yield_now().await;
+        }
+    });
+    if reached.await.is_err() {
+        panic!("never {expected} in {}", get(metrics, "/metrics").await);
+    }
 }
 
 async fn health(server: &Server, service: &str) -> Result<ServingStatus, Code> {
@@ -146,4 +169,89 @@ fn store_that_cannot_be_opened_ends_the_server_with_the_cause() {
         assert!(!text.contains("secret"), "{text}");
         assert_eq!(ended.stdout, b"");
     }
+}
+
+/// Returns the lines of a log without colours.
+fn log_lines(path: &Path) -> Vec<String> {
+    let log = read_to_string(path).unwrap();
+    log.lines().map(str::to_owned).collect()
+}
+
+/// Returns whether a line is a warning or an error, except those about a server without users and TLS.
+fn is_problem(line: &str) -> bool {
+    let is_about_start = line.contains("are not authenticated") || line.contains("not encrypted");
+    line.contains("ERROR") || line.contains("WARN") && !is_about_start
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn disconnected_clients_are_no_errors_in_the_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log");
+    let settings = [("METRICS_ADDR", "127.0.0.1:0")];
+    let mut server = Server::start_logging(dir.path(), &settings, File::create(&path).unwrap());
+    let metrics = server.next_url("metrics");
+    // The requests of these calls do not end. Each proxy cuts the connection in the middle of a call.
+    let proxy = CutProxy::start(server.address()).await;
+    let connect = || async {
+        let endpoint = Channel::from_shared(proxy.url.clone()).unwrap();
+        endpoint.connect().await.unwrap()
+    };
+    let (_appends, requests) = tokio::sync::mpsc::channel(1);
+    let requests = ReceiverStream::new(requests);
+    let mut client = EventStoreServiceClient::new(connect().await);
+    let mut native = client.append_stream(requests).await.unwrap().into_inner();
+    let (_batches, requests) = tokio::sync::mpsc::channel(1);
+    let requests = ReceiverStream::new(requests);
+    let mut client = StreamsClient::new(connect().await);
+    let mut batches = client.batch_append(requests).await.unwrap().into_inner();
+    wait_for_metric(&metrics, "connections_open{api=\"grpc\"} 2").await;
+    proxy.cut();
+    assert!(native.message().await.is_err());
+    assert!(batches.message().await.is_err());
+    wait_for_metric(&metrics, "connections_open{api=\"grpc\"} 0").await;
+    for method in [
+        "factum.store.v1.EventStoreService/AppendStream",
+        "event_store.client.streams.Streams/BatchAppend",
+    ] {
+        let count = format!("grpc_calls_total{{method=\"/{method}\",code=\"Cancelled\"}} 1");
+        wait_for_metric(&metrics, &count).await;
+    }
+    server.signal("-TERM");
+    assert!(server.wait().await.success());
+    let log = log_lines(&path);
+    assert_eq!(log.iter().find(|line| is_problem(line)), None, "{log:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_that_the_stop_ends_are_one_line_of_the_log() {
+    const SUBSCRIBERS: usize = 50;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log");
+    let server = Server::start_logging(dir.path(), &[], File::create(&path).unwrap());
+    let mut client = server.client().await;
+    let mut subscriptions = Vec::new();
+    for _ in 0..SUBSCRIBERS {
+        let mut messages = subscribe(&mut client, 0).await.unwrap();
+        messages.message().await.unwrap();
+        subscriptions.push(messages);
+    }
+    server.signal("-TERM");
+    for mut messages in subscriptions {
+        let status = loop {
+            if let Err(status) = messages.message().await {
+                break status;
+            }
+        };
+        assert_eq!(status.code(), Code::Unavailable, "{status:?}");
+    }
+    assert!(server.wait().await.success());
+    let log = log_lines(&path);
+    let about_stop = log.iter().filter(|line| line.contains("ended by the stop"));
+    let about_stop: Vec<_> = about_stop.collect();
+    assert_eq!(about_stop.len(), 1, "{log:#?}");
+    assert!(
+        about_stop[0].contains(&format!("calls={SUBSCRIBERS}")),
+        "{about_stop:?}"
+    );
+    assert_eq!(log.iter().find(|line| is_problem(line)), None, "{log:#?}");
 }

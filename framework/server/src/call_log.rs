@@ -1,18 +1,21 @@
 //! A tower layer that logs each failed call, with an id of the request.
 
-use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
 use futures_util::future::BoxFuture;
-use http_body::{Body, Frame, SizeHint};
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use hyper::{Request, Response};
+use tokio::sync::watch;
+use tonic::body::Body;
 use tonic::{Code, Status};
 use tower::{Layer, Service};
 use tracing::{Instrument as _, Span, debug, error, info, warn};
 use uuid::Uuid;
 
+use crate::call_end::{CallEnd, EndObserver, ObservedBody};
 use crate::net::ConnectionInfo;
 use crate::trace::{continue_trace, trace_parent};
 
@@ -26,36 +29,67 @@ const MAX_REQUEST_ID: usize = 128;
 ///
 /// The response has the id in the header `x-request-id`. A call that the caller must change is logged as information, a call
 /// without the required permission and an outage as a warning, a defect of the server as an error. Successful calls, conflicts
-/// and cancelled calls are logged for debugging only.
-#[derive(Debug, Clone, Copy)]
-pub struct CallLogLayer;
+/// and calls that the client ended are logged for debugging only. Calls that the stop of the server ends are counted.
+#[derive(Debug, Clone)]
+pub struct CallLogLayer {
+    stop: watch::Receiver<bool>,
+    stopped: Arc<StoppedCalls>,
+}
+
+/// The number of calls that the stop of the server has ended. It is logged once, after the last call.
+#[derive(Debug, Default)]
+struct StoppedCalls(AtomicU64);
+
+impl Drop for StoppedCalls {
+    fn drop(&mut self) {
+        let calls = *self.0.get_mut();
+        if calls > 0 {
+            info!(calls, "calls ended by the stop of the server");
+        }
+    }
+}
+
+impl CallLogLayer {
+    /// Creates the layer of a server that ends its calls after `stop` becomes `true`.
+    #[must_use]
+    pub fn new(stop: watch::Receiver<bool>) -> Self {
+        Self {
+            stop,
+            stopped: Arc::default(),
+        }
+    }
+}
 
 impl<S> Layer<S> for CallLogLayer {
     type Service = CallLog<S>;
 
     fn layer(&self, inner: S) -> CallLog<S> {
-        CallLog(inner)
+        let layer = self.clone();
+        CallLog { inner, layer }
     }
 }
 
 /// The service of [`CallLogLayer`].
 #[derive(Debug, Clone)]
-pub struct CallLog<S>(S);
+pub struct CallLog<S> {
+    inner: S,
+    layer: CallLogLayer,
+}
 
-impl<S, Q, R> Service<Request<Q>> for CallLog<S>
+impl<S, R> Service<Request<Body>> for CallLog<S>
 where
-    S: Service<Request<Q>, Response = Response<R>>,
+    S: Service<Request<Body>, Response = Response<R>>,
     S::Future: Send + 'static,
 {
-    type Response = Response<LoggedBody<R>>;
+    type Response = Response<ObservedBody<R, LoggedCall>>;
     type Error = S::Error;
     type Future = BoxFuture<'static, Result<Self::Response, S::Error>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.0.poll_ready(context)
+        self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, request: Request<Q>) -> Self::Future {
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
         let id = request_id(request.headers());
         let info = request.extensions().get::<ConnectionInfo>();
         let span = tracing::info_span!(
@@ -65,19 +99,18 @@ where
             peer = info.map(|info| tracing::field::display(info.peer())),
             trace_parent = trace_parent(request.headers()),
         );
-        let mut call = LoggedCall {
+        let call = LoggedCall {
             span: span.clone(),
             started: Instant::now(),
-            logged: false,
+            layer: self.layer.clone(),
         };
-        let response = span.in_scope(|| self.0.call(continue_trace(request)));
+        let (end, request) = CallEnd::new(call, request);
+        let response = span.in_scope(|| self.inner.call(continue_trace(request)));
         let response = response.instrument(span);
         Box::pin(async move {
-            let mut response = response.await?;
-            // A response without messages has the status in its headers, any other response in its trailers.
-            call.log(response.headers());
+            let mut response = end.observe(response.await?);
             response.headers_mut().insert(REQUEST_ID, id);
-            Ok(response.map(|body| LoggedBody { body, call }))
+            Ok(response)
         })
     }
 }
@@ -94,71 +127,38 @@ fn request_id(headers: &HeaderMap) -> HeaderValue {
     })
 }
 
-/// A response body that logs the call when its trailers are sent.
+/// A call whose end is logged.
 #[derive(Debug)]
-pub struct LoggedBody<B> {
-    body: B,
-    call: LoggedCall,
-}
-
-impl<B: Body + Unpin> Body for LoggedBody<B> {
-    type Data = B::Data;
-    type Error = B::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        let span = self.call.span.clone();
-        let _entered = span.enter();
-        let polled = Pin::new(&mut self.body).poll_frame(context);
-        if let Poll::Ready(Some(Ok(frame))) = &polled
-            && let Some(trailers) = frame.trailers_ref()
-        {
-            self.call.log(trailers);
-        }
-        polled
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-/// A call whose end is logged once. If it is dropped before its end, it is logged as cancelled.
-#[derive(Debug)]
-struct LoggedCall {
+pub struct LoggedCall {
     span: Span,
     started: Instant,
-    logged: bool,
+    layer: CallLogLayer,
 }
 
-impl LoggedCall {
-    fn log(&mut self, headers: &HeaderMap) {
-        if let Some(status) = Status::from_header_map(headers) {
-            self.log_end(&status);
-        }
+impl EndObserver for LoggedCall {
+    fn span(&self) -> Span {
+        self.span.clone()
     }
 
-    fn log_end(&mut self, status: &Status) {
-        if std::mem::replace(&mut self.logged, true) {
-            return;
-        }
+    fn ended(&mut self, status: &Status) {
         let _entered = self.span.enter();
         let (code, message) = (format!("{:?}", status.code()), status.message());
         let seconds = self.started.elapsed().as_secs_f64();
         match status.code() {
-            Code::Ok | Code::Cancelled | Code::Aborted => {
+            // The last two are conflicts, which are routine: UmaDB's and KurrentDB's protocols have the last one.
+            Code::Ok | Code::Cancelled | Code::Aborted | Code::FailedPrecondition => {
                 debug!(code, message, seconds, "call ended");
+            }
+            Code::Unavailable if *self.layer.stop.borrow() => {
+                self.layer.stopped.0.fetch_add(1, Ordering::Relaxed);
+                debug!(
+                    code,
+                    message, seconds, "call ended by the stop of the server"
+                );
             }
             Code::InvalidArgument
             | Code::NotFound
             | Code::AlreadyExists
-            | Code::FailedPrecondition
             | Code::OutOfRange
             | Code::Unimplemented => info!(code, message, seconds, "call refused"),
             Code::Unauthenticated | Code::PermissionDenied => {
@@ -170,14 +170,6 @@ impl LoggedCall {
             Code::Internal | Code::Unknown | Code::DataLoss => {
                 error!(code, message, seconds, "call failed");
             }
-        }
-    }
-}
-
-impl Drop for LoggedCall {
-    fn drop(&mut self) {
-        if !self.logged {
-            self.log_end(&Status::cancelled("the client ended the call"));
         }
     }
 }

@@ -1,20 +1,20 @@
 //! A tower layer that records the number, status code and duration of calls.
 
 use std::collections::HashSet;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
 use futures_util::future::BoxFuture;
-use http_body::{Body, Frame, SizeHint};
 use metrics::SharedString;
 use prost::{DecodeError, Message as _};
 use prost_types::{FileDescriptorSet, ServiceDescriptorProto};
-use tonic::Code;
-use tonic::codegen::http::{HeaderMap, Request, Response};
+use tonic::Status;
+use tonic::body::Body;
+use tonic::codegen::http::{Request, Response};
 use tower::{Layer, Service};
 
+use crate::call_end::{CallEnd, EndObserver, ObservedBody};
 use crate::metrics::record_call;
 
 /// A layer that records metrics for the known methods.
@@ -79,12 +79,12 @@ pub struct CallMetrics<S> {
     layer: CallMetricsLayer,
 }
 
-impl<S, Q, R> Service<Request<Q>> for CallMetrics<S>
+impl<S, R> Service<Request<Body>> for CallMetrics<S>
 where
-    S: Service<Request<Q>, Response = Response<R>>,
+    S: Service<Request<Body>, Response = Response<R>>,
     S::Future: Send + 'static,
 {
-    type Response = Response<MeasuredBody<R>>;
+    type Response = Response<ObservedBody<R, CallMeasurement>>;
     type Error = S::Error;
     type Future = BoxFuture<'static, Result<Self::Response, S::Error>>;
 
@@ -92,83 +92,30 @@ where
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, request: Request<Q>) -> Self::Future {
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
         let method = match self.layer.0.get(request.uri().path()) {
             Some(method) => method.clone().into(),
             None => SharedString::const_str("other"),
         };
-        let mut measurement = CallMeasurement {
+        let measurement = CallMeasurement {
             method,
             started: Instant::now(),
-            recorded: false,
         };
+        let (end, request) = CallEnd::new(measurement, request);
         let response = self.inner.call(request);
-        Box::pin(async move {
-            let response = response.await?;
-            // A response without messages has the code in its headers, any other response in its trailers.
-            measurement.record_code(response.headers());
-            Ok(response.map(|body| MeasuredBody { body, measurement }))
-        })
+        Box::pin(async move { Ok(end.observe(response.await?)) })
     }
 }
 
-/// A response body that records the call when its trailers are sent.
+/// The measurement of one call.
 #[derive(Debug)]
-pub struct MeasuredBody<B> {
-    body: B,
-    measurement: CallMeasurement,
-}
-
-impl<B: Body + Unpin> Body for MeasuredBody<B> {
-    type Data = B::Data;
-    type Error = B::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        let polled = Pin::new(&mut self.body).poll_frame(context);
-        if let Poll::Ready(Some(Ok(frame))) = &polled
-            && let Some(trailers) = frame.trailers_ref()
-        {
-            self.measurement.record_code(trailers);
-        }
-        polled
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-/// The measurement of one call. If the call is dropped before its end, it is recorded as cancelled.
-#[derive(Debug)]
-struct CallMeasurement {
+pub struct CallMeasurement {
     method: SharedString,
     started: Instant,
-    recorded: bool,
 }
 
-impl CallMeasurement {
-    fn record_code(&mut self, headers: &HeaderMap) {
-        if let Some(code) = headers.get("grpc-status") {
-            self.record(Code::from_bytes(code.as_bytes()));
-        }
-    }
-
-    fn record(&mut self, code: Code) {
-        if !std::mem::replace(&mut self.recorded, true) {
-            record_call(&self.method, format!("{code:?}"), self.started);
-        }
-    }
-}
-
-impl Drop for CallMeasurement {
-    fn drop(&mut self) {
-        self.record(Code::Cancelled);
+impl EndObserver for CallMeasurement {
+    fn ended(&mut self, status: &Status) {
+        record_call(&self.method, format!("{:?}", status.code()), self.started);
     }
 }

@@ -4,6 +4,7 @@
 //! [`Incoming`](net::Incoming), and adds [`TrackRequestsLayer`](net::TrackRequestsLayer) to its services. After
 //! [`shutdown_signal`](shutdown::shutdown_signal), it waits for calls in flight with [`finish`](shutdown::finish).
 
+pub mod call_end;
 pub mod call_log;
 pub mod call_metrics;
 pub mod http;
