@@ -24,6 +24,7 @@
 //! | [`registry`] | the groups with consumers on this process |
 //! | [`consumer`] | both ends of a connected consumer |
 //! | [`dead_letters`] | events that failed permanently |
+//! | [`metrics`] | the metrics of all groups |
 //! | [`catalog`] | groups are created, changed, reset and deleted |
 //!
 //! The window, the settlement, the assignment and the coordinator have no I/O and no clock.
@@ -43,6 +44,7 @@ pub mod group_document;
 mod group_filter;
 mod held_partition;
 mod key_queue;
+pub mod metrics;
 pub mod partition_key;
 pub mod partition_state;
 pub mod registry;

@@ -8,6 +8,9 @@ use factum::Position;
 use factum::metrics::{Metric, MetricKind};
 
 use crate::access::REFUSED_REQUESTS;
+use crate::groups::metrics::{
+    GROUP_CONSUMERS, GROUP_DEAD_LETTERS, GROUP_IN_FLIGHT, GROUP_LAG, GROUP_REDELIVERIES,
+};
 
 /// The version of the server and its backend.
 pub const INFO: Metric = Metric {
@@ -71,6 +74,11 @@ pub const EVENT_STORE_METRICS: &[Metric] = &[
     SUBSCRIPTIONS,
     SUBSCRIPTION_LAG,
     FELL_BEHIND,
+    GROUP_LAG,
+    GROUP_DEAD_LETTERS,
+    GROUP_CONSUMERS,
+    GROUP_IN_FLIGHT,
+    GROUP_REDELIVERIES,
     REFUSED_REQUESTS,
 ];
 

@@ -10,6 +10,7 @@ use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode, body};
 use tokio::net::TcpListener;
 use tower::service_fn;
+use tracing::warn;
 
 use crate::metrics::measure;
 use crate::serving::Serving;
@@ -48,6 +49,9 @@ async fn respond<B>(
             let is_ready = serving.readiness.check().await.is_ok();
             let head = *serving.stores.for_server().watch().borrow();
             measure(serving.backend, head, is_ready);
+            if is_ready && let Err(error) = serving.groups.measure().await {
+                warn!(%error, "cannot measure the consumer groups");
+            }
             response(StatusCode::OK, PROMETHEUS_TEXT, exporter.render())
         }
         "/livez" => response(StatusCode::OK, PLAIN_TEXT, "alive\n".to_owned()),

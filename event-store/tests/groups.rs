@@ -27,7 +27,7 @@ use tonic::transport::Channel;
 use tonic_types::StatusExt as _;
 
 use group_client::{Consumer, Groups, Record, duration, position, start, work};
-use server::{LIMIT, Server, any, append};
+use server::{LIMIT, Server, any, append, get};
 
 /// The duration of each test with random kills; `FACTUM_GROUP_SECONDS` sets a longer one.
 fn chaos_time() -> Duration {
@@ -868,4 +868,73 @@ async fn groups_are_listed_page_by_page() {
     );
     let second = groups.list_groups(list("a/b")).await.unwrap().into_inner();
     assert_eq!(second.groups[0].name, "mail");
+}
+
+/// Returns the value of a metric of the group "mail".
+async fn metric(metrics: &str, name: &str) -> Option<f64> {
+    let text = get(metrics, "/metrics").await;
+    let prefix = format!("event_store_group_{name}{{group=\"mail\"}} ");
+    let line = text.lines().find_map(|line| line.strip_prefix(&prefix));
+    line.map(|value| value.parse().unwrap())
+}
+
+async fn wait_for_metric(metrics: &str, name: &str, expected: f64) {
+    let deadline = Instant::now() + LIMIT;
+    loop {
+        let found = metric(metrics, name).await;
+        if found == Some(expected) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{name}: {found:?}");
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn metrics_show_lag_deliveries_and_dead_letters() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = [("METRICS_ADDR", "127.0.0.1:0")];
+    let mut server = Server::start_with(dir.path(), &settings);
+    let metrics = server.next_url("metrics");
+    let mut client = server.client().await;
+    for _ in 0..3 {
+        client.append(append("hive", any(), "1")).await.unwrap();
+    }
+    let mut groups = groups(&server).await;
+    let settings = v1::GroupSettings {
+        partitions: 1,
+        ..v1::GroupSettings::default()
+    };
+    create(&mut groups, "mail", settings).await;
+    // A group without consumers has a lag.
+    for (name, expected) in [
+        ("lag_events", 3.0),
+        ("dead_letters", 0.0),
+        ("consumers", 0.0),
+        ("in_flight_events", 0.0),
+    ] {
+        assert_eq!(metric(&metrics, name).await, Some(expected), "{name}");
+    }
+    let mut consumer = Consumer::join(&mut groups, start("mail", 1)).await.unwrap();
+    let first = consumer.delivery().await;
+    wait_for_metric(&metrics, "consumers", 1.0).await;
+    wait_for_metric(&metrics, "in_flight_events", 1.0).await;
+    assert_eq!(metric(&metrics, "redeliveries_total").await, None);
+    consumer.nack(&first, Action::Retry).await;
+    consumer.send(Request::Credit(Credit { events: 1 })).await;
+    let again = consumer.delivery().await;
+    assert_eq!((position(&again), again.attempt), (position(&first), 2));
+    wait_for_metric(&metrics, "redeliveries_total", 1.0).await;
+    consumer.nack(&again, Action::DeadLetter).await;
+    consumer.settled(&[position(&first)]).await;
+    wait_for_metric(&metrics, "dead_letters", 1.0).await;
+    wait_for_metric(&metrics, "lag_events", 2.0).await;
+    drop(consumer);
+    wait_for_metric(&metrics, "consumers", 0.0).await;
+    // A group that does not exist any more has no lag.
+    let delete = v1::DeleteGroupRequest {
+        name: "mail".to_owned(),
+    };
+    groups.delete_group(delete).await.unwrap();
+    wait_for_metric(&metrics, "lag_events", 0.0).await;
 }

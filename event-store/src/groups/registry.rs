@@ -11,9 +11,11 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::actor::{self, ActorContext};
+use super::catalog;
 use super::consumer::{ActorCommand, ConnectedConsumer, JoinRequest, JoinedConsumer};
 use super::error::GroupError;
 use super::group_document::GroupName;
+use super::metrics::{GroupSample, MAX_LABELS, record_samples};
 use super::window::SessionId;
 
 /// The number of requests that wait for the actor of a group.
@@ -108,6 +110,27 @@ impl Groups {
             Ok(()) => consumers.await.unwrap_or_default(),
             Err(_) => Vec::new(),
         }
+    }
+
+    /// Sets the gauges of the groups.
+    ///
+    /// # Errors
+    /// Returns [`GroupError::Store`] if the store fails.
+    pub async fn measure(&self) -> Result<(), GroupError> {
+        let listed = catalog::list(&**self.store(), None, MAX_LABELS).await?;
+        let mut samples = Vec::with_capacity(listed.len());
+        for group in listed {
+            let consumers = self.consumers(&group.name).await;
+            samples.push(GroupSample {
+                lag: group.head.saturating_sub(group.position()),
+                dead_letters: group.dead_letters(),
+                consumers: consumers.len(),
+                in_flight: consumers.iter().map(|consumer| consumer.in_flight).sum(),
+                name: group.name,
+            });
+        }
+        record_samples(&samples);
+        Ok(())
     }
 
     /// Stops all consumers, writes what is settled, and releases the leases, so that other processes take over at once.

@@ -15,7 +15,9 @@ use tokio::time::Instant;
 use crate::groups::consumer::{ActorCommand, ConsumerLink, ReportedProgress, StopReason, Stopped};
 use crate::groups::coordinator::Coordinator;
 use crate::groups::group_document::{GroupName, VersionedGroup};
+use crate::groups::metrics::record_redelivery;
 use crate::groups::partition_state::PartitionState;
+use crate::groups::session::Notice;
 use crate::groups::settlement::PartitionWrite;
 use crate::groups::window::{Millis, SessionId};
 
@@ -140,6 +142,9 @@ impl Actor {
         loop {
             let mut slow = Vec::new();
             for (session, notice) in self.coordinator.take_notices() {
+                if let Notice::Delivery { attempt: 2.., .. } = &notice {
+                    record_redelivery(&self.context.name);
+                }
                 let link = self.consumers.get(&session);
                 if link.is_some_and(|link| !link.send(notice)) {
                     slow.push(session);
