@@ -154,6 +154,36 @@ func TestClientFollowsTheVectors(t *testing.T) {
 	}
 }
 
+func TestCredentialsNeedEncryption(t *testing.T) {
+	encoded, err := os.ReadFile("../vectors.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file struct {
+		Credentials []struct {
+			Address string
+			Error   *string
+		}
+	}
+	if err := json.Unmarshal(encoded, &file); err != nil {
+		t.Fatal(err)
+	}
+	if len(file.Credentials) < 5 {
+		t.Fatalf("only %d addresses", len(file.Credentials))
+	}
+	for _, c := range file.Credentials {
+		for _, option := range []store.Option{store.WithToken("secret"), store.WithBasic("ann", "secret")} {
+			client, err := store.NewClient(c.Address, option)
+			if err == nil {
+				client.Close()
+			}
+			if (err == nil) != (c.Error == nil) || err != nil && err.Error() != *c.Error {
+				t.Errorf("%s: %v", c.Address, err)
+			}
+		}
+	}
+}
+
 // run makes the call of a vector, and returns its outcome.
 func (v *vector) run(t *testing.T, server *scriptedServer) map[string]any {
 	retry := store.Retry{MaxAttempts: 3, FirstPause: time.Millisecond, LongestPause: 5 * time.Millisecond}

@@ -15,7 +15,9 @@ from vector_values import answer, arguments, contains, error, item, options, pla
 
 import factum_store as fs
 
-VECTORS: list[dict[str, Any]] = json.loads((Path(__file__).parents[2] / "vectors.json").read_text())["vectors"]
+FILE: dict[str, Any] = json.loads((Path(__file__).parents[2] / "vectors.json").read_text())
+
+VECTORS: list[dict[str, Any]] = FILE["vectors"]
 
 MANY = {"read_stream", "read_all", "subscribe", "list_streams", "consume", "list_groups", "list_dead_letters"}
 """The operations with many results."""
@@ -160,3 +162,15 @@ def test_vectors_have_unique_names_and_known_fields() -> None:
         assert vector["expect"].keys() <= {"result", "items", "error", "head", "more", "cancelled"}, vector["name"]
         for call in vector["server"]:
             assert call.keys() <= {"rpc", "request", "metadata", "not_before_ms", "frames"}, vector["name"]
+
+
+@pytest.mark.parametrize("case", FILE["credentials"], ids=lambda case: case["address"])
+def test_credentials_need_encryption(case: dict[str, Any]) -> None:
+    """A client with credentials needs TLS, unless the server is on the same machine."""
+    for credentials in (fs.Token("secret"), fs.Basic("ann", "secret")):
+        if case["error"] is None:
+            fs.Client(case["address"], credentials=credentials).close()
+            continue
+        with pytest.raises(ValueError) as raised:
+            fs.Client(case["address"], credentials=credentials)
+        assert str(raised.value) == case["error"]

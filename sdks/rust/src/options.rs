@@ -1,6 +1,7 @@
 //! [`ClientOptions`]: the address, the encryption and the credentials of a connection.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -33,7 +34,9 @@ pub struct ClientOptions {
     pub(crate) silence: Duration,
 }
 
-/// The credentials of a client. Send them over encrypted connections only.
+/// The credentials of a client.
+///
+/// They are sent over connections with TLS, or to a server on the same machine.
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum Credentials {
@@ -71,6 +74,12 @@ pub enum InvalidOptions {
     /// A token contains characters that a header cannot contain.
     #[error("invalid token; expected visible ASCII characters")]
     Token,
+    /// The credentials would not be encrypted on their way to another machine.
+    #[error("credentials for {host:?} would not be encrypted; use factums://HOST:PORT")]
+    NotEncrypted {
+        /// The host of the address.
+        host: String,
+    },
     /// A certificate or a key is not valid.
     #[error("invalid TLS settings; expected certificates and keys in PEM format")]
     Tls(#[source] tonic::transport::Error),
@@ -165,7 +174,8 @@ impl ClientOptions {
     /// Creates a connection for the generated clients of the protocol. It connects at its first call.
     ///
     /// # Errors
-    /// Returns [`InvalidOptions`] if the address, the token or a certificate is not valid.
+    /// Returns [`InvalidOptions`] if the address, the token or a certificate is not valid, or if credentials would not be
+    /// encrypted.
     pub fn connect(&self) -> Result<Connection, InvalidOptions> {
         let endpoint = self
             .endpoint()?
@@ -205,9 +215,14 @@ impl ClientOptions {
         if self.tls.is_some() && !is_encrypted {
             return Err(invalid("TLS needs factums://HOST:PORT"));
         }
+        let host = authority.host();
+        if self.credentials.is_some() && !is_encrypted && !is_this_machine(host) {
+            let host = host.trim_matches(['[', ']']).to_owned();
+            return Err(InvalidOptions::NotEncrypted { host });
+        }
         let scheme = if is_encrypted { "https" } else { "http" };
         let port = authority.port_u16().unwrap_or(DEFAULT_PORT);
-        let url = format!("{scheme}://{}:{port}", authority.host());
+        let url = format!("{scheme}://{host}:{port}");
         let endpoint = Endpoint::from_shared(url).map_err(|_| invalid(ADDRESS_RULE))?;
         if is_encrypted {
             return self.encrypted(endpoint);
@@ -241,6 +256,12 @@ impl ClientOptions {
             rule: "TLS needs the feature `tls` of the crate",
         })
     }
+}
+
+/// Returns whether a host is `localhost` or a loopback address.
+fn is_this_machine(host: &str) -> bool {
+    let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
+    host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
 }
 
 impl ServerTls {

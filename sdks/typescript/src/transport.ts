@@ -1,6 +1,7 @@
 /** Calls over an HTTP/2 connection. */
 
 import { readFileSync } from "node:fs";
+import { isIPv4 } from "node:net";
 
 import type {
   DescMessage,
@@ -37,7 +38,7 @@ const LOST = new Set([
   Code.Unknown,
 ]);
 
-/** Credentials, which are sent with every call. Send them over encrypted connections only. */
+/** Credentials, which are sent with every call, over TLS or to a server on the same machine. */
 export type Credentials =
   /** Sent as `authorization: Bearer TOKEN`. */
   | { readonly token: string }
@@ -67,7 +68,7 @@ export class Connection {
 
   constructor(address: string, credentials: Credentials | undefined, tls: Tls | undefined) {
     const baseUrl = parse(address, tls !== undefined);
-    const authorization = credentials === undefined ? undefined : header(credentials);
+    const authorization = credentials === undefined ? undefined : header(credentials, new URL(baseUrl));
     const authorize: Interceptor = (next) => (request) => {
       if (authorization !== undefined) {
         request.header.set("authorization", authorization);
@@ -212,12 +213,22 @@ function parse(address: string, hasTls: boolean): string {
   return `${scheme}://${authority}${hasPort ? "" : `:${DEFAULT_PORT}`}`;
 }
 
-function header(credentials: Credentials): string {
+/** Returns the header of each call. Credentials are sent over TLS, or to a server on the same machine. */
+function header(credentials: Credentials, address: URL): string {
+  const host = address.hostname.replace(/^\[|\]$/g, "");
+  if (address.protocol === "http:" && !isThisMachine(host)) {
+    throw new TypeError(`credentials for "${host}" would not be encrypted; use factums://HOST:PORT`);
+  }
   if ("token" in credentials) {
     return `Bearer ${credentials.token}`;
   }
   const text = `${credentials.user}:${credentials.password}`;
   return `Basic ${Buffer.from(text, "utf8").toString("base64")}`;
+}
+
+/** Returns whether a host is `localhost` or a loopback address. */
+function isThisMachine(host: string): boolean {
+  return host === "localhost" || host === "::1" || (isIPv4(host) && host.startsWith("127."));
 }
 
 function pem(source: Pem): string | Buffer {

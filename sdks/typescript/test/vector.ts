@@ -45,8 +45,16 @@ export interface Vector {
   expect: Json;
 }
 
+const file = JSON.parse(readRepositoryFile("sdks/vectors.json")) as {
+  vectors: Vector[];
+  credentials: { address: string; error: string | null }[];
+};
+
 /** All test vectors. */
-export const vectors = (JSON.parse(readRepositoryFile("sdks/vectors.json")) as { vectors: Vector[] }).vectors;
+export const vectors = file.vectors;
+
+/** Addresses for a client with credentials, and the errors. */
+export const credentials = file.credentials;
 
 function isObject(value: unknown): value is Json {
   return typeof value === "object" && value !== null && !Array.isArray(value);

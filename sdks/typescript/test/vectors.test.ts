@@ -16,7 +16,7 @@ import {
 } from "../src/index.js";
 import { LIMIT, ScriptedServer } from "./scripted-server.js";
 import { answer, argumentsOf, messageItem, options, plain, plainError, plainEvent } from "./vector-values.js";
-import { missing, vectors, type Json, type Vector } from "./vector.js";
+import { credentials, missing, vectors, type Json, type Vector } from "./vector.js";
 
 type Read = ReturnType<Client["readAll"]>;
 
@@ -179,3 +179,17 @@ for (const vector of vectors) {
     }
   });
 }
+
+test("credentials need encryption", () => {
+  assert.ok(credentials.length >= 5);
+  for (const { address, error } of credentials) {
+    for (const given of [{ token: "secret" }, { user: "ann", password: "secret" }]) {
+      const open = () => new Client(address, { credentials: given }).close();
+      if (error === null) {
+        assert.doesNotThrow(open, address);
+      } else {
+        assert.throws(open, { name: "TypeError", message: error });
+      }
+    }
+  }
+});

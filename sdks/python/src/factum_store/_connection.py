@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import ipaddress
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,7 +35,7 @@ class Basic:
 
 
 Credentials: TypeAlias = Token | Basic
-"""The credentials of a client. Send them over encrypted connections only."""
+"""The credentials of a client. They are sent over TLS, or to a server on the same machine."""
 
 Pem: TypeAlias = "bytes | str | os.PathLike[str]"
 """Certificates or a key in PEM format: bytes, or the path of a file."""
@@ -128,6 +129,8 @@ def settings(
     is_encrypted = schemes[parts.scheme]
     if tls is not None and not is_encrypted:
         raise ValueError(f"invalid address: {address!r}; TLS needs factums://")
+    if credentials is not None and not is_encrypted and not _is_this_machine(parts.hostname):
+        raise ValueError(f'credentials for "{parts.hostname}" would not be encrypted; use factums://HOST:PORT')
     if silence <= 0:
         raise ValueError(f"invalid silence: {silence}; expected a time in seconds above 0")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
@@ -141,6 +144,16 @@ def settings(
         reconnect=reconnect or Retry(max_attempts=None),
         silence=silence,
     )
+
+
+def _is_this_machine(host: str) -> bool:
+    """Returns whether a host is ``localhost`` or a loopback address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _pem(source: Pem | None) -> bytes | None:

@@ -8,6 +8,7 @@ mod server;
 
 use std::time::Duration;
 
+use factum_store_client::ClientOptions;
 use serde_json::Value;
 use server::ScriptedServer;
 use tokio::time::timeout;
@@ -31,6 +32,21 @@ async fn client_follows_the_vectors() {
         failed.extend(problems.iter().map(|problem| format!("{name}: {problem}")));
     }
     assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
+
+#[tokio::test]
+async fn credentials_need_encryption() {
+    let text = include_str!("../../../vectors.json");
+    let file: Value = serde_json::from_str(text).unwrap();
+    for case in file["credentials"].as_array().unwrap() {
+        let address = case["address"].as_str().unwrap();
+        let opened = ClientOptions::new(address).token("secret").open();
+        let error = opened.err().map(|error| error.to_string());
+        assert_eq!(error.as_deref(), case["error"].as_str(), "{address}");
+        let opened = ClientOptions::new(address).basic("ann", "secret").open();
+        assert_eq!(opened.is_err(), error.is_some(), "{address}");
+        ClientOptions::new(address).open().unwrap();
+    }
 }
 
 /// Runs one vector, and returns its differences.
