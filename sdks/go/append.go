@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	"factum.example/store/internal/storev1"
 )
 
@@ -114,15 +116,28 @@ func (c *Client) Append(
 
 // AppendStreams stores events of several streams together or not at all.
 //
+// A stream may have several elements with the same expected version, so that the events of streams are mixed. The positions
+// have the order of the elements.
+//
 // The append has a generated idempotency key unless an option sets one, so that it is repeated safely if the connection is
 // lost.
 func (c *Client) AppendStreams(
 	ctx context.Context, streams []StreamAppend, options ...AppendOption,
 ) (Appended, error) {
 	request := &storev1.AppendRequest{IdempotencyKey: &storev1.IdempotencyKey{Key: rand.Text()}}
-	for index, stream := range streams {
-		expected := &storev1.ExpectedStream{Stream: stream.Stream, Expected: stream.Expected.message}
-		request.Streams = append(request.Streams, expected)
+	places := map[string]int{}
+	for _, stream := range streams {
+		index, isKnown := places[stream.Stream]
+		switch {
+		case !isKnown:
+			index = len(request.Streams)
+			places[stream.Stream] = index
+			expected := &storev1.ExpectedStream{Stream: stream.Stream, Expected: stream.Expected.message}
+			request.Streams = append(request.Streams, expected)
+		case !proto.Equal(request.Streams[index].GetExpected(), stream.Expected.message):
+			const rule = "give all of its parts the same one"
+			return Appended{}, fmt.Errorf("two expected versions of the stream %q; %s", stream.Stream, rule)
+		}
 		for _, event := range stream.Events {
 			message, err := event.message()
 			if err != nil {

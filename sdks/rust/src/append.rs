@@ -118,17 +118,26 @@ impl AppendCall {
     }
 
     /// Adds the events of one stream. Without events, only its version is checked.
+    ///
+    /// A stream may be added several times with the same expected version, so that the events of streams are mixed. Their
+    /// positions have the order of the calls.
     pub fn stream(
         mut self,
         stream: impl Into<String>,
         expected: ExpectedVersion,
         events: impl IntoIterator<Item = EventData>,
     ) -> Self {
-        let index = self.request.streams.len() as u32;
-        self.request.streams.push(v1::ExpectedStream {
+        let part = v1::ExpectedStream {
             stream: stream.into(),
             expected: Some(expected_message(expected)),
-        });
+        };
+        // The server refuses a stream with two expected versions.
+        let streams = &mut self.request.streams;
+        let known = streams.iter().position(|known| *known == part);
+        let index = known.unwrap_or_else(|| {
+            streams.push(part);
+            streams.len() - 1
+        }) as u32;
         let events = events.into_iter().map(|event| v1::NewEvent {
             stream: index,
             ..event.0
