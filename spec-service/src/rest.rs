@@ -14,6 +14,7 @@ pub(crate) mod input;
 mod metrics;
 mod names;
 pub(crate) mod number;
+pub(crate) mod openapi;
 pub(crate) mod page;
 mod parse_errors;
 pub(crate) mod problem;
@@ -33,6 +34,9 @@ use tower::util::MapRequestLayer;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
 use tower_http::trace::{DefaultOnResponse, OnResponse, TraceLayer};
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_swagger_ui::SwaggerUi;
 
 pub use api::Api;
 use problem::{Problem, ProblemSummary};
@@ -40,6 +44,19 @@ use problem::{Problem, ProblemSummary};
 use crate::metrics::record_refusal;
 use crate::specs::rest as specs;
 pub use serve::serve;
+
+/// Returns the routes with their descriptions.
+fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::with_openapi(openapi::base())
+        .merge(specs::routes())
+        .merge(health::routes())
+}
+
+/// Returns the OpenAPI 3.1 description of the API.
+#[must_use]
+pub fn openapi() -> OpenApi {
+    openapi::with_shared_parts(routes().into_openapi())
+}
 
 /// Creates the router with all routes of the API.
 pub fn router(api: Api) -> Router {
@@ -52,15 +69,13 @@ pub fn router(api: Api) -> Router {
         }
         None => Router::new(),
     };
+    let (described, _) = routes().split_for_parts();
     // Each layer wraps the ones before it, so `to_problem` also converts the errors of the layers before it.
-    Router::new()
-        .merge(specs::routes())
+    described
+        .merge(SwaggerUi::new("/docs").url("/openapi.json", openapi()))
         .route("/catalog", get(catalog::markdown))
         .route("/catalog/schema.json", get(catalog::json_schema))
         .route("/catalog/asyncapi.json", get(catalog::asyncapi))
-        .route("/livez", get(health::livez))
-        .route("/readyz", get(health::readyz))
-        .route("/health", get(health::health))
         .merge(metrics)
         .layer(DefaultBodyLimit::max(body_limit))
         .layer(TimeoutLayer::with_status_code(

@@ -1,16 +1,21 @@
 //! The query parameters of pages.
 
 use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::number::{limit_or_default, query_number};
 use crate::app::{AppError, Cursor, PageQuery};
 
 /// The query parameters of a page.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct PageParameters {
+    /// The maximum number of items, 50 by default.
     #[serde(default, deserialize_with = "query_number")]
+    #[param(minimum = 1, maximum = 100)]
     limit: Option<u64>,
+    /// The `next_cursor` of the previous page.
     cursor: Option<String>,
 }
 

@@ -6,6 +6,7 @@ use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse as _;
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::read::write_problem;
 use crate::app::{AppError, RequestContext};
@@ -13,33 +14,48 @@ use crate::rest::api::Api;
 use crate::rest::conditions::{Conditions, ExpectedRevision};
 use crate::rest::headers::{Caller, write_headers};
 use crate::rest::input::{Body, Id, NoParameters, Parameters, from_json, required};
+use crate::rest::openapi::{SpecPath, SpecStateName};
 use crate::rest::problem::{ApiResult, Problem};
 use crate::specs::app::{NewSpec, NewVersion, WriteResult};
 use crate::specs::domain::{SpecId, SpecState};
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct CreateBody {
+    /// The name, unique among the specifications that are not deleted.
+    #[schema(required, value_type = String, example = "transfer-limits")]
     name: Option<String>,
+    /// Version 1 of the content, as YAML.
+    #[schema(required, value_type = String, example = "limit: 250\n")]
     content: Option<String>,
+    /// The purpose of the specification.
+    #[schema(example = "Limits of transfers")]
     description: Option<String>,
+    /// The reason, for the history.
     reason: Option<String>,
 }
 
 /// The query parameters of a write with a YAML body. A write with a JSON body has them in the body.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct CreateParameters {
+    /// The name. Only with a YAML body.
     name: Option<String>,
+    /// The purpose of the specification. Only with a YAML body.
     description: Option<String>,
+    /// The reason, for the history. Only with a YAML body.
     reason: Option<String>,
 }
 
 /// The query parameters of an update with a YAML body.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct UpdateParameters {
+    /// The new purpose of the specification. Only with a YAML body.
     description: Option<String>,
+    /// The reason, for the history. Only with a YAML body.
     reason: Option<String>,
 }
 
@@ -53,14 +69,29 @@ fn reject_with_json(parameters: &[(&str, &Option<String>)]) -> Result<(), Proble
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct CreatedBody {
+    /// The id of the specification.
+    #[schema(format = Uuid)]
     id: String,
+    /// The version of the content: 1.
     version: u64,
+    /// The state: `draft`.
+    #[schema(value_type = SpecStateName)]
     state: SpecState,
 }
 
 /// Handles `POST /v1/specs`: JSON, or the content as YAML with `?name=`.
+#[utoipa::path(
+    post,
+    path = "/v1/specs",
+    operation_id = "create_spec",
+    summary = "Create a specification as a draft",
+    tag = "specs",
+    params(CreateParameters),
+    request_body(content((CreateBody = "application/json"), (String = "application/yaml"))),
+    responses((status = 201, description = "Created as a draft", body = CreatedBody)),
+)]
 pub async fn create(
     State(api): State<Api>,
     Caller(context): Caller,
@@ -117,20 +148,36 @@ pub async fn create(
     Ok((StatusCode::CREATED, [location], headers, Json(body)).into_response())
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct UpdateBody {
+    /// The next version of the content, as YAML.
+    #[schema(required, value_type = String, example = "limit: 300\n")]
     content: Option<String>,
+    /// The new purpose of the specification. Empty removes it.
     description: Option<String>,
+    /// The reason, for the history.
+    #[schema(example = "The limit was too low")]
     reason: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct UpdatedBody {
+    /// The new version.
     version: u64,
 }
 
 /// Handles `PUT /v1/specs/{id}`: JSON, or the content as YAML with `?description=&reason=`.
+#[utoipa::path(
+    put,
+    path = "/v1/specs/{id}",
+    operation_id = "update_spec",
+    summary = "Add a version to the content",
+    tag = "specs",
+    params(SpecPath, UpdateParameters),
+    request_body(content((UpdateBody = "application/json"), (String = "application/yaml"))),
+    responses((status = 200, description = "The version was added", body = UpdatedBody)),
+)]
 pub async fn update(
     target: Target,
     Parameters(parameters): Parameters<UpdateParameters>,
@@ -173,19 +220,28 @@ pub async fn update(
         .into_response())
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct PublishBody {
+    /// The version to publish, or the latest.
+    #[schema(example = 1)]
     version: Option<u64>,
+    /// The reason, for the history.
     reason: Option<String>,
 }
 
 /// The specification after a change of its state.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct StateBody {
+    /// The id of the specification.
+    #[schema(format = Uuid)]
     id: String,
+    /// The latest version.
     latest_version: u64,
+    /// The version that was published last, if any.
     published_version: Option<u64>,
+    /// The lifecycle state.
+    #[schema(value_type = SpecStateName)]
     state: SpecState,
 }
 
@@ -201,6 +257,16 @@ impl From<WriteResult> for StateBody {
 }
 
 /// Handles `POST /v1/specs/{id}/publish`: publishes the latest version, or the one in the body.
+#[utoipa::path(
+    post,
+    path = "/v1/specs/{id}/publish",
+    operation_id = "publish_spec",
+    summary = "Publish a version",
+    tag = "specs",
+    params(SpecPath),
+    request_body(content = Option<PublishBody>),
+    responses((status = 200, description = "The version is published", body = StateBody)),
+)]
 pub async fn publish(target: Target, _: NoParameters, body: Body) -> ApiResult {
     let PublishBody { version, reason } = body.object()?;
     let Target { api, id, context } = &target;
@@ -214,13 +280,25 @@ pub async fn publish(target: Target, _: NoParameters, body: Body) -> ApiResult {
         .into_response())
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct DeprecateBody {
+    /// The reason, with the replacement if there is one.
+    #[schema(required, value_type = String, example = "Replaced by transfer-limits-2")]
     reason: Option<String>,
 }
 
 /// Handles `POST /v1/specs/{id}/deprecate`.
+#[utoipa::path(
+    post,
+    path = "/v1/specs/{id}/deprecate",
+    operation_id = "deprecate_spec",
+    summary = "Deprecate a published specification",
+    tag = "specs",
+    params(SpecPath),
+    request_body(content = DeprecateBody),
+    responses((status = 200, description = "The specification is deprecated", body = StateBody)),
+)]
 pub async fn deprecate(target: Target, _: NoParameters, body: Body) -> ApiResult {
     let DeprecateBody { reason } = body.object()?;
     let reason = required(reason, "reason")?;
@@ -235,21 +313,35 @@ pub async fn deprecate(target: Target, _: NoParameters, body: Body) -> ApiResult
         .into_response())
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct DeleteParameters {
+    /// The reason, for the history, if it is not in the body.
     reason: Option<String>,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct DeleteBody {
+    /// The reason, for the history.
+    #[schema(example = "Created by mistake")]
     reason: Option<String>,
 }
 
 /// Handles `DELETE /v1/specs/{id}`, with the reason in the body or in `?reason=`.
 ///
 /// Some clients cannot send a body.
+#[utoipa::path(
+    delete,
+    path = "/v1/specs/{id}",
+    operation_id = "delete_spec",
+    summary = "Delete a specification",
+    tag = "specs",
+    params(SpecPath, DeleteParameters),
+    request_body(content = Option<DeleteBody>),
+    responses((status = 204, description = "The specification is deleted")),
+)]
 pub async fn delete(
     target: Target,
     Parameters(parameters): Parameters<DeleteParameters>,

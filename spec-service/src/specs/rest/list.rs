@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::IntoResponse as _;
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use crate::app::AppError;
 use crate::rest::api::Api;
@@ -11,40 +12,69 @@ use crate::rest::conditions::Conditions;
 use crate::rest::headers::MinPosition;
 use crate::rest::input::Parameters;
 use crate::rest::number::{limit_or_default, query_number};
+use crate::rest::openapi::SpecStateName;
 use crate::rest::problem::{ApiResult, Problem};
 use crate::specs::app::{ListCursor, ListQuery, SpecSummary};
 use crate::specs::domain::SpecState;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct ListParameters {
+    /// The state of the specifications. Without it, any state except deleted.
+    #[param(value_type = Option<SpecStateName>)]
     state: Option<String>,
+    /// The maximum number of specifications, 50 by default.
     #[serde(default, deserialize_with = "query_number")]
+    #[param(minimum = 1, maximum = 100)]
     limit: Option<u64>,
+    /// The `next_cursor` of the previous page.
     cursor: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct SummaryBody {
+    /// The id of the specification.
+    #[schema(format = Uuid)]
     id: String,
+    /// The name.
     name: String,
+    /// The purpose, in the published version, or in the latest if none was published.
     description: Option<String>,
+    /// The latest version.
     latest_version: u64,
+    /// The version that was published last, if any.
     published_version: Option<u64>,
+    /// The lifecycle state.
+    #[schema(value_type = SpecStateName)]
     state: SpecState,
+    /// The time of the last change, except for new versions after the first publication.
+    #[schema(format = DateTime)]
     updated_at: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct ListBody {
+    /// The specifications, in the order of their creation.
     specs: Vec<SummaryBody>,
+    /// The number of specifications on all pages.
     total: u64,
+    /// The cursor of the next page, or null on the last page.
     next_cursor: Option<String>,
 }
 
 /// Handles `GET /v1/specs?state=&limit=&cursor=`: a page of specifications in the order of creation.
 ///
 /// Without a state, specifications in any state except deleted are listed.
+#[utoipa::path(
+    get,
+    path = "/v1/specs",
+    operation_id = "list_specs",
+    summary = "List specifications",
+    tag = "specs",
+    params(ListParameters),
+    responses((status = 200, description = "A page of specifications", body = ListBody)),
+)]
 pub async fn list(
     State(api): State<Api>,
     MinPosition(min_position): MinPosition,

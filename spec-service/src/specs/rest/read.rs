@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse as _, Response};
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use crate::app::AppError;
 use crate::content::Content;
@@ -13,35 +14,69 @@ use crate::rest::conditions::{Conditions, EntityTag};
 use crate::rest::content_type::{YAML, prefers_yaml};
 use crate::rest::input::{Id, NoParameters, Parameters, VersionNumber};
 use crate::rest::number::query_number;
+use crate::rest::openapi::{SpecPath, SpecStateName};
 use crate::rest::page::PageParameters;
 use crate::rest::problem::{ApiResult, Problem};
 use crate::specs::app::{Change, SpecVersion, SpecView};
 use crate::specs::domain::{SpecId, SpecRejection, SpecState};
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct SpecBody {
+    /// The id of the specification.
+    #[schema(format = Uuid)]
     id: String,
+    /// The name.
     name: String,
+    /// The content, as YAML.
     content: String,
+    /// The purpose of the specification, in this version.
     description: Option<String>,
+    /// The version of the content.
     version: u64,
+    /// The latest version.
     latest_version: u64,
+    /// The version that was published last, if any.
     published_version: Option<u64>,
+    /// The lifecycle state.
+    #[schema(value_type = SpecStateName)]
     state: SpecState,
+    /// The time of the creation.
+    #[schema(format = DateTime)]
     created_at: String,
+    /// The time of the last change of the state or of the shown version.
+    #[schema(format = DateTime)]
     updated_at: String,
+    /// The actor of the creation.
     created_by: String,
+    /// The actor of the last change of the state or of the shown version.
     updated_by: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct VersionParameter {
+    /// The version of the content. Without it, the published version, or the latest if none is published.
     #[serde(default, deserialize_with = "query_number")]
     version: Option<u64>,
 }
 
 /// Handles `GET /v1/specs/{id}?version=`: a specification with one version of its content.
+#[utoipa::path(
+    get,
+    path = "/v1/specs/{id}",
+    operation_id = "get_spec",
+    summary = "Read a specification",
+    tag = "specs",
+    params(SpecPath, VersionParameter),
+    responses(
+        (status = 200, description = "The specification, or its content as YAML", content(
+            (SpecBody = "application/json"),
+            (String = "application/yaml"),
+        )),
+        (status = 304, description = "`If-None-Match` names the current representation"),
+    ),
+)]
 pub async fn spec(
     State(api): State<Api>,
     Id(id): Id,
@@ -107,12 +142,18 @@ pub async fn write_problem(api: &Api, id: SpecId, error: AppError) -> Problem {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct VersionBody {
+    /// The version of the content.
     version: u64,
+    /// The content, as YAML.
     content: String,
+    /// The purpose of the specification, in this version.
     description: Option<String>,
+    /// The time of the creation.
+    #[schema(format = DateTime)]
     created_at: String,
+    /// The actor of the creation.
     created_by: String,
 }
 
@@ -128,15 +169,26 @@ impl From<SpecVersion> for VersionBody {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct VersionsBody {
+    /// The versions, oldest first.
     versions: Vec<VersionBody>,
+    /// The cursor of the next page, or null on the last page.
     next_cursor: Option<String>,
 }
 
 /// Handles `GET /v1/specs/{id}/versions?limit=&cursor=`: versions, oldest first.
 ///
 /// The versions of a deleted specification are returned, too.
+#[utoipa::path(
+    get,
+    path = "/v1/specs/{id}/versions",
+    operation_id = "list_versions",
+    summary = "List the versions of the content",
+    tag = "specs",
+    params(SpecPath, PageParameters),
+    responses((status = 200, description = "A page of versions", body = VersionsBody)),
+)]
 pub async fn versions(
     State(api): State<Api>,
     Id(id): Id,
@@ -155,6 +207,21 @@ pub async fn versions(
 }
 
 /// Handles `GET /v1/specs/{id}/versions/{version}`: one version, which never changes.
+#[utoipa::path(
+    get,
+    path = "/v1/specs/{id}/versions/{version}",
+    operation_id = "get_version",
+    summary = "Read a version of the content",
+    tag = "specs",
+    params(SpecPath, ("version" = u64, Path, description = "The version of the content")),
+    responses(
+        (status = 200, description = "The version, or its content as YAML", content(
+            (VersionBody = "application/json"),
+            (String = "application/yaml"),
+        )),
+        (status = 304, description = "`If-None-Match` names the version"),
+    ),
+)]
 pub async fn version(
     State(api): State<Api>,
     Id(id): Id,
@@ -178,28 +245,51 @@ pub async fn version(
     Ok((headers, Json(VersionBody::from(version))).into_response())
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct ChangeBody {
+    /// The id of the event.
+    #[schema(format = Uuid)]
     event_id: String,
+    /// The type of the event, for example `spec.published`.
     event_type: String,
+    /// The revision of the specification after the change.
     revision: u64,
+    /// The position of the event in the log.
     position: u64,
+    /// The time of the change.
+    #[schema(format = DateTime)]
     occurred_at: String,
+    /// The caller.
     actor: String,
+    /// The reason, if one was given.
     reason: Option<String>,
+    /// The id that connects related requests.
+    #[schema(format = Uuid)]
     correlation_id: Option<String>,
+    /// The data of the event.
     payload: serde_json::Value,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct HistoryBody {
+    /// The changes, oldest first.
     events: Vec<ChangeBody>,
+    /// The cursor of the next page, or null on the last page.
     next_cursor: Option<String>,
 }
 
 /// Handles `GET /v1/specs/{id}/history?limit=&cursor=`: changes, oldest first.
 ///
 /// The changes of a deleted specification are returned, too.
+#[utoipa::path(
+    get,
+    path = "/v1/specs/{id}/history",
+    operation_id = "get_history",
+    summary = "List the changes of a specification",
+    tag = "specs",
+    params(SpecPath, PageParameters),
+    responses((status = 200, description = "A page of changes", body = HistoryBody)),
+)]
 pub async fn history(
     State(api): State<Api>,
     Id(id): Id,
