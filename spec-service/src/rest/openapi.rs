@@ -57,13 +57,13 @@ struct ProblemBody {
     #[schema(example = "not_found")]
     code: String,
     /// The invalid fields of the body.
-    errors: Option<Vec<InvalidField>>,
+    errors: Option<Vec<FieldProblem>>,
 }
 
 /// An invalid field of the body.
 #[derive(ToSchema)]
 #[allow(dead_code, reason = "the schema of a problem")]
-struct InvalidField {
+struct FieldProblem {
     /// The JSON pointer of the field (RFC 6901).
     #[schema(example = "/name")]
     pointer: String,
@@ -98,7 +98,7 @@ pub fn with_shared_parts(mut api: OpenApi) -> OpenApi {
     let components = api.components.get_or_insert_with(Default::default);
     for (name, schema) in [
         ("Problem", ProblemBody::schema()),
-        ("InvalidField", InvalidField::schema()),
+        ("FieldProblem", FieldProblem::schema()),
     ] {
         components.schemas.insert(name.to_owned(), schema);
     }
