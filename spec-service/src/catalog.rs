@@ -3,9 +3,11 @@
 use factum::schema::catalog::{Catalog, States};
 use uuid::Uuid;
 
+use crate::access::domain::{NamespaceId, TenantId};
 use crate::content::{Content, DEFAULT_MAX_BYTES};
 use crate::specs::domain::{
-    CreateSpec, DeleteSpec, DeprecateSpec, PublishSpec, Spec, SpecId, SpecName, UpdateSpec,
+    CreateSpec, DeleteSpec, DeprecateSpec, PublishSpec, QualifiedName, Spec, SpecId, SpecName,
+    UpdateSpec,
 };
 use crate::specs::table::SpecTable;
 
@@ -31,15 +33,22 @@ pub fn catalog() -> Catalog {
 fn lifecycle() -> States<Spec> {
     let spec = SpecId(Uuid::nil());
     let content = sample_content();
+    let author = "ada".to_owned();
     let create = CreateSpec {
         spec,
-        name: SpecName::parse("sample").expect("the sample name is valid"),
+        path: QualifiedName {
+            tenant: TenantId::default(),
+            namespace: NamespaceId::default(),
+            name: SpecName::parse("sample").expect("the sample name is valid"),
+        },
+        author: author.clone(),
         description: None,
         content: content.clone(),
         reason: None,
     };
     let update = UpdateSpec {
         spec,
+        author,
         content,
         description: None,
         expected_version: None,

@@ -1,5 +1,6 @@
 //! The Spec Service: the lifecycle of small YAML specifications, with a full audit trail.
 
+pub mod access;
 pub mod app;
 pub mod catalog;
 pub mod content;

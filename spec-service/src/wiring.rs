@@ -89,7 +89,9 @@ impl Wired {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::specs::table::{IN_STATE, UNDELETED};
+    use crate::specs::table::{
+        IN_STATE, IN_STATE_AND_NAMESPACE, UNDELETED, UNDELETED_IN_NAMESPACE,
+    };
 
     #[tokio::test]
     async fn pages_are_read_by_index_without_sorting() {
@@ -101,17 +103,29 @@ mod tests {
         let runtime = Runtime::builder(&engine).projection(store.read_model(SpecTable));
         let runtime = runtime.start().await.unwrap();
         runtime.wait_until_current().await.unwrap();
-        for (sql, index) in [
-            (UNDELETED, "spec_list_undeleted__1"),
-            (IN_STATE, "spec_list_by_state__1"),
+        for (sql, index, conditions) in [
+            (UNDELETED, "spec_list_undeleted__1", &[][..]),
+            (IN_STATE, "spec_list_by_state__1", &["draft"]),
+            (
+                UNDELETED_IN_NAMESPACE,
+                "spec_list_undeleted_by_namespace__1",
+                &["default"],
+            ),
+            (
+                IN_STATE_AND_NAMESPACE,
+                "spec_list_by_namespace__1",
+                &["draft", "default"],
+            ),
         ] {
             let explain: &'static str = format!("explain query plan {sql}").leak();
-            let explain = store.query(explain).bind(7_i64).bind(51_i64);
-            let explain = if sql == IN_STATE {
-                explain.bind("draft")
-            } else {
-                explain
-            };
+            let mut explain = store
+                .query(explain)
+                .bind(7_i64)
+                .bind(51_i64)
+                .bind("default");
+            for condition in conditions {
+                explain = explain.bind(*condition);
+            }
             let plan: Vec<(i64, i64, i64, String)> = explain.fetch_all().await.unwrap();
             let plan: Vec<String> = plan.into_iter().map(|row| row.3).collect();
             let by_index = format!("SEARCH spec_list__1 USING INDEX {index}");

@@ -7,10 +7,13 @@ mod memory;
 use factum::Position;
 use factum::prelude::*;
 use factum_memory::MemoryStore;
+use spec_service::access::domain::{NamespaceId, TenantId};
 use spec_service::app::{AppError, Cursor, PageQuery, RequestContext};
 use spec_service::content::{Content, DEFAULT_MAX_BYTES, MAX_BYTES_LIMIT};
 use spec_service::specs::app::{ListQuery, NewVersion, Specs, WriteResult};
-use spec_service::specs::domain::{Spec, SpecEvent, SpecId, SpecRejection, SpecState};
+use spec_service::specs::domain::{
+    QualifiedName, Spec, SpecEvent, SpecId, SpecRejection, SpecState,
+};
 
 use memory::{by, create, node_on, node_with_broken_projection, update};
 
@@ -33,16 +36,25 @@ async fn writes_and_reads_return_the_current_state() {
     let updated = update(&specs, id, "limit: 2\n", &by("eve")).await.unwrap();
     assert_eq!(updated, expected(2, Some(1), SpecState::Published, 3));
 
-    let spec = specs.get(id, None).await.unwrap();
+    let spec = specs
+        .get(id, None, &RequestContext::default())
+        .await
+        .unwrap();
     assert_eq!((spec.version, spec.content.as_str()), (1, "limit: 1\n"));
     assert_eq!((&*spec.created_by, &*spec.updated_by), ("ann", "bob"));
     assert!(spec.created_at <= spec.updated_at);
-    let draft = specs.get(id, Some(2)).await.unwrap();
+    let draft = specs
+        .get(id, Some(2), &RequestContext::default())
+        .await
+        .unwrap();
     assert_eq!(
         (draft.content.as_str(), &*draft.updated_by),
         ("limit: 2\n", "eve")
     );
-    let versions = specs.versions(id, PageQuery::default()).await.unwrap();
+    let versions = specs
+        .versions(id, PageQuery::default(), &RequestContext::default())
+        .await
+        .unwrap();
     let versions: Vec<_> = versions
         .items
         .iter()
@@ -76,12 +88,19 @@ async fn deleted_spec_keeps_its_history() {
     let reason = Some(" no use ".to_owned());
     specs.delete(id, reason, &by("bob")).await.unwrap();
 
-    let deleted = specs.get(id, None).await.unwrap();
+    let deleted = specs
+        .get(id, None, &RequestContext::default())
+        .await
+        .unwrap();
     assert_eq!(
         (deleted.state, &*deleted.updated_by),
         (SpecState::Deleted, "bob")
     );
-    let history = specs.history(id, PageQuery::default()).await.unwrap().items;
+    let history = specs
+        .history(id, PageQuery::default(), &RequestContext::default())
+        .await
+        .unwrap()
+        .items;
     let changes: Vec<_> = history
         .iter()
         .map(|change| (&*change.event.record.name, change.actor(), change.reason()))
@@ -99,7 +118,10 @@ async fn deleted_spec_keeps_its_history() {
     assert_eq!(rejected.refusal(), Some(&SpecRejection::Deleted));
     let same_name = create(&specs, "limits", &by("ann")).await.unwrap();
     assert_ne!(same_name.id, id);
-    let history = specs.history(id, PageQuery::default()).await.unwrap();
+    let history = specs
+        .history(id, PageQuery::default(), &RequestContext::default())
+        .await
+        .unwrap();
     assert_eq!(history.items.len(), 2);
 }
 
@@ -122,9 +144,12 @@ async fn draft_does_not_show_through_the_published_version() {
     // Without a published version, the latest one is shown.
     describe(&specs, id, "for adults", "ann").await;
     let shown = async || {
-        let view = specs.get(id, None).await.unwrap();
+        let view = specs
+            .get(id, None, &RequestContext::default())
+            .await
+            .unwrap();
         let listed = specs
-            .list(ListQuery::default())
+            .list(ListQuery::default(), &RequestContext::default())
             .await
             .unwrap()
             .specs
@@ -152,7 +177,10 @@ async fn draft_does_not_show_through_the_published_version() {
     assert_eq!(shown().await, expected((1, 3), "", "bob"));
     specs.publish(id, Some(3), None, &by("dan")).await.unwrap();
     assert_eq!(shown().await, expected((3, 3), "for children", "dan"));
-    let draft = specs.get(id, Some(2)).await.unwrap();
+    let draft = specs
+        .get(id, Some(2), &RequestContext::default())
+        .await
+        .unwrap();
     assert_eq!(draft.description.as_deref(), Some("for adults"));
 }
 
@@ -177,7 +205,10 @@ async fn history_and_versions_are_paged() {
         },
     );
     loop {
-        let page = specs.history(id, query).await.unwrap();
+        let page = specs
+            .history(id, query, &RequestContext::default())
+            .await
+            .unwrap();
         assert!(page.items.len() <= 4);
         revisions.extend(
             page.items
@@ -198,7 +229,10 @@ async fn history_and_versions_are_paged() {
         },
     );
     loop {
-        let page = specs.versions(id, query).await.unwrap();
+        let page = specs
+            .versions(id, query, &RequestContext::default())
+            .await
+            .unwrap();
         contents.extend(
             page.items
                 .iter()
@@ -212,17 +246,29 @@ async fn history_and_versions_are_paged() {
     let expected = (1..=7).map(|number| (number, format!("limit: {number}\n")));
     assert_eq!(contents, expected.collect::<Vec<_>>());
     assert_eq!(
-        specs.version(id, 6).await.unwrap().content.as_str(),
+        specs
+            .version(id, 6, &RequestContext::default())
+            .await
+            .unwrap()
+            .content
+            .as_str(),
         "limit: 6\n"
     );
     for version in [0, 8, u64::MAX] {
-        let missing = specs.version(id, version).await.unwrap_err();
+        let missing = specs
+            .version(id, version, &RequestContext::default())
+            .await
+            .unwrap_err();
         assert_eq!(missing.code(), "no_such_version");
     }
     for limit in [0, 101, usize::MAX] {
         let query = PageQuery { limit, after: None };
         assert_eq!(
-            specs.history(id, query).await.unwrap_err().code(),
+            specs
+                .history(id, query, &RequestContext::default())
+                .await
+                .unwrap_err()
+                .code(),
             "invalid_limit"
         );
     }
@@ -230,14 +276,21 @@ async fn history_and_versions_are_paged() {
         limit: 1,
         after: Some(Cursor(u64::MAX)),
     };
-    assert_eq!(specs.versions(id, after_the_end).await.unwrap().items, []);
+    assert_eq!(
+        specs
+            .versions(id, after_the_end, &RequestContext::default())
+            .await
+            .unwrap()
+            .items,
+        []
+    );
     let after_the_end = PageQuery {
         limit: 1,
         after: Some(Cursor(u64::MAX)),
     };
     assert!(
         specs
-            .history(id, after_the_end)
+            .history(id, after_the_end, &RequestContext::default())
             .await
             .unwrap()
             .items
@@ -255,9 +308,15 @@ async fn page_ends_at_a_number_of_bytes() {
     for _ in 0..4 {
         update(&specs, id, &content, &by("ann")).await.unwrap();
     }
-    let versions = specs.versions(id, PageQuery::default()).await.unwrap();
+    let versions = specs
+        .versions(id, PageQuery::default(), &RequestContext::default())
+        .await
+        .unwrap();
     assert_eq!((versions.items.len(), versions.next), (3, Some(Cursor(3))));
-    let history = specs.history(id, PageQuery::default()).await.unwrap();
+    let history = specs
+        .history(id, PageQuery::default(), &RequestContext::default())
+        .await
+        .unwrap();
     assert_eq!((history.items.len(), history.next), (3, Some(Cursor(3))));
 }
 
@@ -266,11 +325,17 @@ fn state_has_no_contents() {
     let content = "x".repeat(2_000);
     let event = |name: Option<&str>| match name {
         Some(name) => SpecEvent::Created {
-            name: name.parse().unwrap(),
+            path: QualifiedName {
+                tenant: TenantId::default(),
+                namespace: NamespaceId::default(),
+                name: name.parse().unwrap(),
+            },
+            author: "ada".to_owned(),
             description: Some(content.clone()),
             content: Content::parse(content.as_bytes(), DEFAULT_MAX_BYTES).unwrap(),
         },
         None => SpecEvent::Updated {
+            author: "ada".to_owned(),
             description: Some(content.clone()),
             content: Content::parse(content.as_bytes(), DEFAULT_MAX_BYTES).unwrap(),
         },
@@ -317,7 +382,10 @@ async fn error_has_code_and_field() {
         code_and_field(reason.unwrap_err()),
         ("reason_missing", Some("reason"))
     );
-    let version = specs.get(id, Some(7)).await.unwrap_err();
+    let version = specs
+        .get(id, Some(7), &RequestContext::default())
+        .await
+        .unwrap_err();
     assert_eq!(code_and_field(version), ("no_such_version", None));
 }
 
@@ -331,7 +399,11 @@ async fn list_shows_completed_writes() {
             .unwrap();
         ids.push(created.id);
         assert_eq!(
-            specs.list(ListQuery::default()).await.unwrap().total,
+            specs
+                .list(ListQuery::default(), &RequestContext::default())
+                .await
+                .unwrap()
+                .total,
             number + 1
         );
     }
@@ -342,7 +414,7 @@ async fn list_shows_completed_writes() {
             state,
             ..ListQuery::default()
         };
-        let page = specs.list(query).await.unwrap();
+        let page = specs.list(query, &RequestContext::default()).await.unwrap();
         page.specs.iter().map(|spec| spec.id).collect::<Vec<_>>()
     };
     assert_eq!(ids_in(None).await, [ids[0], ids[1], ids[2], ids[4]]);
@@ -353,10 +425,13 @@ async fn list_shows_completed_writes() {
         limit: 3,
         ..ListQuery::default()
     };
-    let first = specs.list(query).await.unwrap();
+    let first = specs
+        .list(query.clone(), &RequestContext::default())
+        .await
+        .unwrap();
     assert_eq!((first.specs.len(), first.total), (3, 4));
     query.after = Some(first.next.unwrap().to_string().parse().unwrap());
-    let second = specs.list(query).await.unwrap();
+    let second = specs.list(query, &RequestContext::default()).await.unwrap();
     assert_eq!((second.specs[0].id, second.next), (ids[4], None));
 }
 
@@ -364,7 +439,14 @@ async fn list_shows_completed_writes() {
 async fn write_succeeds_with_a_stopped_list() {
     let (app, specs) = node_with_broken_projection().await;
     let created = create(&specs, "limits", &by("ann")).await.unwrap();
-    assert_eq!(specs.get(created.id, None).await.unwrap().revision, 1);
+    assert_eq!(
+        specs
+            .get(created.id, None, &RequestContext::default())
+            .await
+            .unwrap()
+            .revision,
+        1
+    );
     let health = app.health().await;
     assert_eq!((health.store.clone(), health.lag()), (Ok(()), 1));
     assert!(!health.is_ready(u64::MAX));
@@ -381,8 +463,8 @@ async fn watch_has_no_gap_between_stored_and_new_changes() {
             .await
             .unwrap();
     }
-    let mut all = specs.watch(Position::ZERO);
-    let mut from_five = specs.watch(Position::new(5));
+    let mut all = specs.watch(Position::ZERO, &RequestContext::default());
+    let mut from_five = specs.watch(Position::new(5), &RequestContext::default());
     let writer = specs.clone();
     let writing = tokio::spawn(async move {
         for number in 11..=60 {
@@ -419,5 +501,12 @@ async fn reason_that_cannot_be_stored_is_the_callers_error() {
     let id = create(&specs, "limits", &by("ann")).await.unwrap().id;
     let told = specs.delete(id, Some("a\0b".to_owned()), &by("ann")).await;
     assert_eq!(told.unwrap_err().code(), "invalid_text");
-    assert_eq!(specs.get(id, None).await.unwrap().state, SpecState::Draft);
+    assert_eq!(
+        specs
+            .get(id, None, &RequestContext::default())
+            .await
+            .unwrap()
+            .state,
+        SpecState::Draft
+    );
 }

@@ -51,7 +51,10 @@ async fn concurrent_creations_on_two_nodes_store_one_spec() {
         count_by_code(outcomes),
         BTreeMap::from([("ok", 1), ("name_taken", 49)])
     );
-    let listed = nodes[0].list(ListQuery::default()).await.unwrap();
+    let listed = nodes[0]
+        .list(ListQuery::default(), &RequestContext::default())
+        .await
+        .unwrap();
     assert_eq!(listed.total, 1);
 }
 
@@ -72,7 +75,14 @@ async fn concurrent_updates_of_one_revision_store_one() {
     }
     let expected = BTreeMap::from([("ok", 1), ("revision_mismatch", 49)]);
     assert_eq!(count_by_code(outcomes), expected);
-    assert_eq!(specs.get(id, None).await.unwrap().latest_version, 2);
+    assert_eq!(
+        specs
+            .get(id, None, &RequestContext::default())
+            .await
+            .unwrap()
+            .latest_version,
+        2
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -106,7 +116,8 @@ async fn idempotency_key_creates_one_spec_on_two_nodes() {
         .map(Result::unwrap)
         .collect();
     assert!(outcomes.iter().all(|outcome| *outcome == outcomes[0]));
-    let history = nodes[0].history(outcomes[0].id, PageQuery::default());
+    let context = RequestContext::default();
+    let history = nodes[0].history(outcomes[0].id, PageQuery::default(), &context);
     assert_eq!(history.await.unwrap().items.len(), 1);
 }
 

@@ -75,6 +75,7 @@ async fn from_rest_to_grpc(server: &Server, name: &str, content: &str) {
 async fn from_grpc_to_rest(server: &Server, name: &str, content: &str) {
     let mut client = server.grpc().await;
     let new = CreateSpecRequest {
+        namespace: String::new(),
         name: name.to_owned(),
         content: content.to_owned(),
         description: None,
@@ -190,6 +191,7 @@ async fn write_until_killed(
                 } else {
                     let content = "a: 1\n".to_owned();
                     let new = CreateSpecRequest {
+                        namespace: String::new(),
                         name: name.clone(),
                         content,
                         description: None,

@@ -69,7 +69,7 @@ async fn published_version_is_served_after_an_update() {
         assert!(time.as_str().unwrap().ends_with('Z'), "{time}");
     }
     let expected = json!({
-        "id": id, "name": "limits", "content": "limit: 250\n", "description": "Card limits",
+        "id": id, "namespace": "default", "name": "limits", "content": "limit: 250\n", "description": "Card limits",
         "version": 1, "latest_version": 2, "published_version": 1, "state": "published",
         "created_by": "ada", "updated_by": "anonymous",
     });

@@ -6,10 +6,11 @@ use factum::Decide;
 use factum::prelude::*;
 use factum_testkit::given;
 use proptest::prelude::*;
+use spec_service::access::domain::{NamespaceId, TenantId};
 use spec_service::content::{Content, DEFAULT_MAX_BYTES};
 use spec_service::specs::domain::{
-    Action, CreateSpec, DeleteSpec, DeprecateSpec, MAX_TEXT, NameHolder, PublishSpec, Spec,
-    SpecEvent, SpecId, SpecName, SpecRejection, SpecState, UpdateSpec,
+    Action, CreateSpec, DeleteSpec, DeprecateSpec, MAX_TEXT, NameHolder, PublishSpec,
+    QualifiedName, Spec, SpecEvent, SpecId, SpecRejection, SpecState, UpdateSpec,
 };
 use uuid::Uuid;
 
@@ -19,13 +20,18 @@ fn content(number: u64) -> Content {
     Content::parse(format!("number: {number}\n").as_bytes(), DEFAULT_MAX_BYTES).unwrap()
 }
 
-fn name() -> SpecName {
-    "limits".parse().unwrap()
+fn path() -> QualifiedName {
+    QualifiedName {
+        tenant: TenantId::default(),
+        namespace: NamespaceId::default(),
+        name: "limits".parse().unwrap(),
+    }
 }
 
 fn created() -> SpecEvent {
     SpecEvent::Created {
-        name: name(),
+        path: path(),
+        author: "ada".to_owned(),
         description: Some("what it is for".to_owned()),
         content: content(1),
     }
@@ -33,6 +39,7 @@ fn created() -> SpecEvent {
 
 fn updated(number: u64) -> SpecEvent {
     SpecEvent::Updated {
+        author: "ada".to_owned(),
         description: Some("what it is for".to_owned()),
         content: content(number),
     }
@@ -50,7 +57,7 @@ fn deprecated() -> SpecEvent {
 
 fn deleted() -> SpecEvent {
     SpecEvent::Deleted {
-        name: name(),
+        path: path(),
         reason: None,
     }
 }
@@ -58,7 +65,8 @@ fn deleted() -> SpecEvent {
 fn create() -> CreateSpec {
     CreateSpec {
         spec: SPEC,
-        name: name(),
+        path: path(),
+        author: "ada".to_owned(),
         description: Some("  what it is for \n".to_owned()),
         content: content(1),
         reason: None,
@@ -68,6 +76,7 @@ fn create() -> CreateSpec {
 fn update(number: u64) -> UpdateSpec {
     UpdateSpec {
         spec: SPEC,
+        author: "ada".to_owned(),
         content: content(number),
         description: None,
         expected_version: None,
@@ -140,16 +149,16 @@ fn name_belongs_to_one_undeleted_spec() {
     };
     assert_eq!(
         of(&[created()]),
-        Err(SpecRejection::NameTaken { name: name() })
+        Err(SpecRejection::NameTaken { name: path().name })
     );
     assert_eq!(
         of(&[created(), deprecated()]),
-        Err(SpecRejection::NameTaken { name: name() })
+        Err(SpecRejection::NameTaken { name: path().name })
     );
     assert_eq!(of(&[created(), deleted()]), Ok(()));
     assert_eq!(
         of(&[created(), deleted(), created()]),
-        Err(SpecRejection::NameTaken { name: name() })
+        Err(SpecRejection::NameTaken { name: path().name })
     );
     let again = create().decide((&after(&[created()]), &NameHolder::default()));
     assert_eq!(again.map(drop), Err(SpecRejection::AlreadyExists));
@@ -188,6 +197,7 @@ fn update_keeps_replaces_or_removes_the_description() {
         ..update(2)
     };
     let event = |description: Option<&str>| SpecEvent::Updated {
+        author: "ada".to_owned(),
         description: description.map(str::to_owned),
         content: content(2),
     };

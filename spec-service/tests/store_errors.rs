@@ -12,6 +12,7 @@ use factum::prelude::*;
 use factum::store::{InvalidField, StoreError};
 use factum_memory::MemoryStore;
 use serde_json::{Value, json};
+use spec_service::access::domain::TenantId;
 use spec_service::app::{AppError, Application};
 use spec_service::rest::{Api, router};
 use spec_service::specs::app::{ListPage, ListQuery, SpecList, Specs};
@@ -25,7 +26,7 @@ struct FailingList(fn() -> StoreError);
 
 #[async_trait]
 impl SpecList for FailingList {
-    async fn page(&self, _: ListQuery) -> Result<ListPage, AppError> {
+    async fn page(&self, _: &TenantId, _: ListQuery) -> Result<ListPage, AppError> {
         Err(self.0().into())
     }
 }

@@ -1,4 +1,4 @@
-//! A property test: no two specifications that are not deleted have the same name.
+//! A property test: no two specifications that are not deleted have the same name in a namespace.
 
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
@@ -9,7 +9,8 @@ use factum::prelude::*;
 use proptest::prelude::*;
 use spec_service::content::{Content, DEFAULT_MAX_BYTES};
 use spec_service::specs::domain::{
-    CreateSpec, DeleteSpec, NameHolder, Spec, SpecEvent, SpecId, SpecName, SpecRejection, SpecState,
+    CreateSpec, DeleteSpec, NameHolder, QualifiedName, Spec, SpecEvent, SpecId, SpecRejection,
+    SpecState,
 };
 use uuid::Uuid;
 
@@ -19,15 +20,27 @@ enum NameOperation {
     Delete { spec: u128 },
 }
 
-const NAMES: [&str; 3] = ["limits", "routes", "Limits"];
+/// Tenants, namespaces and names.
+const PATHS: [[&str; 3]; 5] = [
+    ["acme", "payments", "limits"],
+    ["acme", "payments", "Limits"],
+    ["acme", "routing", "limits"],
+    ["other", "payments", "limits"],
+    ["other", "payments", "routes"],
+];
 
-fn name(index: usize) -> SpecName {
-    NAMES[index].parse().unwrap()
+fn path(index: usize) -> QualifiedName {
+    let [tenant, namespace, name] = PATHS[index];
+    QualifiedName {
+        tenant: tenant.parse().unwrap(),
+        namespace: namespace.parse().unwrap(),
+        name: name.parse().unwrap(),
+    }
 }
 
 fn operations() -> impl Strategy<Value = Vec<NameOperation>> {
     let operation = prop_oneof![
-        3 => (0..8_u128, 0..NAMES.len()).prop_map(|(spec, name)| NameOperation::Create { spec, name }),
+        3 => (0..8_u128, 0..PATHS.len()).prop_map(|(spec, name)| NameOperation::Create { spec, name }),
         2 => (0..8_u128).prop_map(|spec| NameOperation::Delete { spec }),
     ];
     proptest::collection::vec(operation, 0..60)
@@ -45,13 +58,13 @@ impl Log {
         spec
     }
 
-    /// Folds the events that the tag query of a name selects.
-    fn holder(&self, queried: &SpecName) -> NameHolder {
+    /// Folds the events that the tag query of a path selects.
+    fn holder(&self, queried: &QualifiedName) -> NameHolder {
         let mut holder = NameHolder::default();
         for (_, event) in &self.0 {
             match event {
-                SpecEvent::Created { name, .. } | SpecEvent::Deleted { name, .. }
-                    if name == queried =>
+                SpecEvent::Created { path, .. } | SpecEvent::Deleted { path, .. }
+                    if path.to_string() == queried.to_string() =>
                 {
                     holder.apply(event);
                 }
@@ -61,13 +74,13 @@ impl Log {
         holder
     }
 
-    /// Counts the specifications with the name that are not deleted.
-    fn undeleted(&self, name: &SpecName) -> usize {
+    /// Counts the specifications with the path that are not deleted.
+    fn undeleted(&self, path: &QualifiedName) -> usize {
         let ids: BTreeSet<Uuid> = self.0.iter().map(|(id, _)| id.0).collect();
         let is_undeleted = |id: &Uuid| {
             let spec = self.spec(SpecId(*id));
             let life = spec.life().unwrap();
-            life.state != SpecState::Deleted && life.name == *name
+            life.state != SpecState::Deleted && life.path() == *path
         };
         ids.iter().filter(|id| is_undeleted(id)).count()
     }
@@ -81,12 +94,13 @@ impl Log {
                 let id = SpecId(Uuid::from_u128(*spec));
                 let create = CreateSpec {
                     spec: id,
-                    name: name(*index),
+                    path: path(*index),
+                    author: "ada".to_owned(),
                     description: None,
                     content: Content::parse(b"a: 1\n", DEFAULT_MAX_BYTES).unwrap(),
                     reason: None,
                 };
-                let holder = self.holder(&create.name);
+                let holder = self.holder(&create.path);
                 (id, create.decide((&self.spec(id), &holder)))
             }
             NameOperation::Delete { spec } => {
@@ -103,13 +117,19 @@ impl Log {
 
 proptest! {
     #[test]
-    fn name_belongs_to_at_most_one_undeleted_spec(operations in operations()) {
+    fn path_belongs_to_at_most_one_undeleted_spec(operations in operations()) {
         let mut log = Log::default();
         for operation in operations {
             let (id, decided) = log.decide(&operation);
             match decided {
                 Ok(events) => log.0.extend(events.as_slice().iter().cloned().map(|event| (id, event))),
-                Err(SpecRejection::NameTaken { name }) => prop_assert_eq!(log.undeleted(&name), 1),
+                Err(SpecRejection::NameTaken { name }) => {
+                    let NameOperation::Create { name: index, .. } = operation else {
+                        panic!("a deletion needs no name");
+                    };
+                    prop_assert_eq!(&name, &path(index).name);
+                    prop_assert_eq!(log.undeleted(&path(index)), 1);
+                }
                 Err(SpecRejection::AlreadyExists) => prop_assert!(log.spec(id).life().is_some()),
                 Err(SpecRejection::NotFound) => prop_assert!(log.spec(id).life().is_none()),
                 Err(SpecRejection::Deleted) => {
@@ -117,10 +137,10 @@ proptest! {
                 }
                 Err(other) => prop_assert!(false, "{:?}: {other:?}", operation),
             }
-            for index in 0..NAMES.len() {
-                let undeleted = log.undeleted(&name(index));
+            for index in 0..PATHS.len() {
+                let undeleted = log.undeleted(&path(index));
                 prop_assert!(undeleted <= 1);
-                prop_assert_eq!(log.holder(&name(index)).taken, undeleted == 1);
+                prop_assert_eq!(log.holder(&path(index)).taken, undeleted == 1);
             }
         }
     }

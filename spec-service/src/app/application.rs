@@ -127,11 +127,12 @@ impl Application {
     }
 }
 
-/// Returns the key with a prefix for the actor, so that actors never get each other's results.
+/// Returns the key with a prefix for the caller, so that callers never get each other's results.
 fn scoped_key(context: &RequestContext, key: &str) -> Result<String, AppError> {
     if key.is_empty() || key.len() > MAX_KEY_BYTES {
         return Err(AppError::InvalidKey { bytes: key.len() });
     }
-    let actor = Uuid::new_v5(&Uuid::NAMESPACE_OID, context.actor().as_bytes());
+    let actor = format!("{}/{}", context.tenant(), context.actor());
+    let actor = Uuid::new_v5(&Uuid::NAMESPACE_OID, actor.as_bytes());
     Ok(format!("{}-{key}", actor.simple()))
 }

@@ -3,14 +3,13 @@
 use factum::store::Metadata;
 use uuid::Uuid;
 
-/// The actor of requests that name none.
-const ANONYMOUS: &str = "anonymous";
+use crate::access::domain::{Caller, TenantId};
 
 /// The caller and the conditions of a request.
 #[derive(Debug, Clone, Default)]
 pub struct RequestContext {
-    /// The caller, recorded in the history.
-    pub actor: Option<String>,
+    /// The caller, recorded in the history. By default, one who names nobody in development mode.
+    pub caller: Caller,
     /// The id that relates the changes of one request, across services.
     pub correlation_id: Option<Uuid>,
     /// The W3C trace context of the request.
@@ -24,10 +23,25 @@ pub struct RequestContext {
 }
 
 impl RequestContext {
-    /// Returns the actor, or `anonymous`.
+    /// Creates the context of a request without conditions.
+    #[must_use]
+    pub fn of(caller: Caller) -> Self {
+        Self {
+            caller,
+            ..Self::default()
+        }
+    }
+
+    /// Returns the subject of the caller.
     #[must_use]
     pub fn actor(&self) -> &str {
-        self.actor.as_deref().unwrap_or(ANONYMOUS)
+        &self.caller.subject
+    }
+
+    /// Returns the tenant of the caller.
+    #[must_use]
+    pub fn tenant(&self) -> &TenantId {
+        &self.caller.tenant
     }
 
     /// Returns a copy with another reason. A blank reason is ignored.

@@ -3,7 +3,7 @@
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CreateSpecRequest {
     /// The name: 1 to 255 ASCII letters, digits, `-`, `_` and `.`. It must be unique among the specs
-    /// that are not deleted.
+    /// of the namespace that are not deleted.
     #[prost(string, tag = "1")]
     pub name: ::prost::alloc::string::String,
     /// The content: one or several YAML documents in UTF-8 without duplicate keys, by default at most
@@ -16,6 +16,9 @@ pub struct CreateSpecRequest {
     /// The reason, for the history.
     #[prost(string, optional, tag = "4")]
     pub reason: ::core::option::Option<::prost::alloc::string::String>,
+    /// The namespace: 1 to 63 lower-case ASCII letters, digits and `-`. If empty: `default`.
+    #[prost(string, tag = "5")]
+    pub namespace: ::prost::alloc::string::String,
 }
 /// A new spec.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -116,6 +119,9 @@ pub struct GetSpecResponse {
     /// The number of changes of the spec. Send it as `expected_revision` with the next write.
     #[prost(uint64, tag = "13")]
     pub revision: u64,
+    /// The namespace.
+    #[prost(string, tag = "14")]
+    pub namespace: ::prost::alloc::string::String,
 }
 /// Requests a page of specs.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -129,6 +135,9 @@ pub struct ListSpecsRequest {
     /// The `next_page_token` of the previous page. If empty: the first page.
     #[prost(string, tag = "3")]
     pub page_token: ::prost::alloc::string::String,
+    /// The namespace of the specs to return. If empty: all namespaces.
+    #[prost(string, tag = "4")]
+    pub namespace: ::prost::alloc::string::String,
 }
 /// A page of specs.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -180,6 +189,9 @@ pub struct SpecSummary {
     /// The number of changes of the spec.
     #[prost(uint64, tag = "11")]
     pub revision: u64,
+    /// The namespace.
+    #[prost(string, tag = "12")]
+    pub namespace: ::prost::alloc::string::String,
 }
 /// Requests the publication of a version.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

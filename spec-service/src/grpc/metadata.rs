@@ -6,6 +6,7 @@ use tonic::metadata::MetadataValue;
 use tonic::{Request, Response, Status};
 
 use super::status;
+use crate::access::domain::Caller;
 use crate::app::RequestContext;
 
 /// The maximum length of `x-actor`, in bytes.
@@ -28,7 +29,7 @@ pub fn context<T>(request: &Request<T>, expected: Option<u64>) -> Result<Request
         .map(str::parse)
         .transpose();
     Ok(RequestContext {
-        actor: actor.map(str::to_owned),
+        caller: Caller::development(actor),
         correlation_id: correlation_id
             .map_err(|_| status::malformed("x-correlation-id", "expected a UUID"))?,
         trace_parent: trace_parent(request.metadata().as_ref()).map(str::to_owned),

@@ -14,6 +14,7 @@ use super::conditions::EntityTag;
 use super::header_value::{invalid_header, single};
 use super::number::number;
 use super::problem::Problem;
+use crate::access::domain::Caller;
 use crate::app::RequestContext;
 
 pub const ACTOR: HeaderName = HeaderName::from_static("x-actor");
@@ -25,9 +26,9 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const MAX_ACTOR_BYTES: usize = 200;
 
 /// An extractor of the caller and the conditions, without the expected revision.
-pub struct Caller(pub RequestContext);
+pub struct CallContext(pub RequestContext);
 
-impl<S: Sync> FromRequestParts<S> for Caller {
+impl<S: Sync> FromRequestParts<S> for CallContext {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
@@ -41,7 +42,7 @@ impl<S: Sync> FromRequestParts<S> for Caller {
             return Err(Problem::malformed(detail));
         }
         Ok(Self(RequestContext {
-            actor: actor.map(str::to_owned),
+            caller: Caller::development(actor),
             correlation_id: correlation_id(headers)?,
             trace_parent: trace_parent(headers).map(str::to_owned),
             idempotency_key: single(headers, &IDEMPOTENCY_KEY)?.map(str::to_owned),

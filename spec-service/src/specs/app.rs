@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use factum::Position;
 
-use crate::app::{AppError, Application, Cursor, check_limit};
+use crate::app::{AppError, Application, Cursor, RequestContext, check_limit};
 use crate::content::DEFAULT_MAX_BYTES;
 
 pub use list::{ListPage, ListQuery, SpecList, SpecSummary};
@@ -56,24 +56,29 @@ impl Specs {
         self
     }
 
-    /// Returns a page of specifications, in the order of their creation.
+    /// Returns a page of specifications of the tenant, in the order of their creation.
     ///
     /// Waits until the list has reached `query.min_position`.
     ///
     /// # Errors
     /// Returns [`AppError::InvalidLimit`], [`AppError::ListBehind`] if the list does not reach the position in time,
     /// [`AppError::BeyondHead`] if the log does not have the position, or an error of the store.
-    pub async fn list(&self, query: ListQuery) -> Result<ListPage, AppError> {
+    pub async fn list(
+        &self,
+        query: ListQuery,
+        context: &RequestContext,
+    ) -> Result<ListPage, AppError> {
         check_limit(query.limit)?;
         if let Some(position) = query.min_position {
             self.app.wait_until(position).await?;
         }
-        self.list.page(query).await
+        self.list.page(context.tenant(), query).await
     }
 
-    /// Returns the changes of all specifications, from position `from` on, followed by new changes.
+    /// Returns the changes of all specifications of the tenant, from position `from` on, followed by new changes.
     #[must_use]
-    pub fn watch(&self, from: Position) -> ChangeStream {
-        ChangeStream::new(self.app.engine(), from, self.max_content)
+    pub fn watch(&self, from: Position, context: &RequestContext) -> ChangeStream {
+        let tenant = context.tenant().clone();
+        ChangeStream::new(self.app.engine().clone(), tenant, from, self.max_content)
     }
 }

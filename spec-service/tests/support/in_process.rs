@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use factum::{Engine, Runtime};
 use factum_memory::MemoryStore;
 use factum_server::net::ConnectionLimits;
+use spec_service::access::domain::TenantId;
 use spec_service::app::{AppError, Application};
 use spec_service::grpc::generated::spec_service_client::SpecServiceClient;
 use spec_service::grpc::{Grpc, serve};
@@ -28,7 +29,7 @@ pub enum StubList {
 
 #[async_trait]
 impl SpecList for StubList {
-    async fn page(&self, query: ListQuery) -> Result<ListPage, AppError> {
+    async fn page(&self, _: &TenantId, query: ListQuery) -> Result<ListPage, AppError> {
         match self {
             // A query with a state gets an empty page, so that one server can return both responses.
             _ if query.state.is_some() => Ok(empty_page()),

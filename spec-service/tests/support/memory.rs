@@ -9,6 +9,7 @@ use factum::runtime::{Batch, BatchError, Consumer, ReadModel};
 use factum::store::Revision;
 use factum::store::{Query, StoreError};
 use factum_memory::MemoryStore;
+use spec_service::access::domain::{Caller, TenantId};
 use spec_service::app::{AppError, Application, Cursor, RequestContext};
 use spec_service::specs::app::{
     ListPage, ListQuery, NewSpec, NewVersion, SpecList, SpecSummary, Specs, WriteResult,
@@ -52,12 +53,12 @@ struct MemoryList(InMemory<ListProjection>);
 
 #[async_trait]
 impl SpecList for MemoryList {
-    async fn page(&self, query: ListQuery) -> Result<ListPage, AppError> {
+    async fn page(&self, tenant: &TenantId, query: ListQuery) -> Result<ListPage, AppError> {
         Ok(self.0.read(|list| {
             let selected = || {
                 list.specs
                     .iter()
-                    .filter(|(_, spec)| query.wants(spec.state))
+                    .filter(|(_, spec)| query.selects(tenant, spec))
             };
             let after = query.after.map_or(0, |cursor| cursor.0);
             let following: Vec<_> = selected()
@@ -121,10 +122,7 @@ pub async fn node_with_broken_projection() -> (Application, Specs) {
 }
 
 pub fn by(actor: &str) -> RequestContext {
-    RequestContext {
-        actor: Some(actor.to_owned()),
-        ..RequestContext::default()
-    }
+    RequestContext::of(Caller::development(Some(actor)))
 }
 
 pub fn keyed(actor: &str, key: &str) -> RequestContext {
@@ -147,6 +145,7 @@ pub async fn create(
     context: &RequestContext,
 ) -> Result<WriteResult, AppError> {
     let new = NewSpec {
+        namespace: None,
         name,
         content: b"limit: 1\n",
         description: None,

@@ -8,6 +8,7 @@ use tonic::Request;
 
 pub fn new(name: &str, content: &str) -> CreateSpecRequest {
     CreateSpecRequest {
+        namespace: String::new(),
         name: name.to_owned(),
         content: content.to_owned(),
         description: None,

@@ -6,22 +6,25 @@ use serde::{Deserialize, Serialize};
 
 use super::ListCursor;
 use super::view::actor;
+use crate::access::domain::{NamespaceId, TenantId};
 use crate::app::{AppError, DEFAULT_LIMIT};
 use crate::specs::domain::{SpecEvent, SpecId, SpecName, SpecState};
 
 /// The read access to the list of specifications.
 #[async_trait]
 pub trait SpecList: Send + Sync + 'static {
-    /// Returns a page, in the order of creation.
+    /// Returns a page of the specifications of a tenant, in the order of creation.
     ///
     /// # Errors
     /// Returns [`AppError::Unavailable`] or [`AppError::Internal`] if the database fails.
-    async fn page(&self, query: ListQuery) -> Result<ListPage, AppError>;
+    async fn page(&self, tenant: &TenantId, query: ListQuery) -> Result<ListPage, AppError>;
 }
 
 /// The selection of a page.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListQuery {
+    /// The namespace of the specifications. `None` means all namespaces.
+    pub namespace: Option<NamespaceId>,
     /// The state of the specifications. `None` means any state except deleted.
     pub state: Option<SpecState>,
     /// The maximum number of specifications in the page, from 1 to [`MAX_LIMIT`](crate::app::MAX_LIMIT).
@@ -35,6 +38,7 @@ pub struct ListQuery {
 impl Default for ListQuery {
     fn default() -> Self {
         Self {
+            namespace: None,
             state: None,
             limit: DEFAULT_LIMIT,
             after: None,
@@ -44,13 +48,18 @@ impl Default for ListQuery {
 }
 
 impl ListQuery {
-    /// Returns whether the query selects specifications in `state`.
+    /// Returns whether the query of a caller of `tenant` selects `spec`.
     #[must_use]
-    pub fn wants(&self, state: SpecState) -> bool {
-        match self.state {
-            Some(selected) => selected == state,
-            None => state != SpecState::Deleted,
-        }
+    pub fn selects(&self, tenant: &TenantId, spec: &SpecSummary) -> bool {
+        let is_in_namespace = match &self.namespace {
+            Some(selected) => *selected == spec.namespace,
+            None => true,
+        };
+        let is_in_state = match self.state {
+            Some(selected) => selected == spec.state,
+            None => spec.state != SpecState::Deleted,
+        };
+        spec.tenant == *tenant && is_in_namespace && is_in_state
     }
 }
 
@@ -70,6 +79,10 @@ pub struct ListPage {
 pub struct SpecSummary {
     /// The id.
     pub id: SpecId,
+    /// The tenant.
+    pub tenant: TenantId,
+    /// The namespace.
+    pub namespace: NamespaceId,
     /// The name.
     pub name: SpecName,
     /// The purpose of the specification, in the published version, or in the latest if none was published.
@@ -108,12 +121,14 @@ impl SpecSummary {
         let mut summary = match (&event.event, before) {
             (
                 SpecEvent::Created {
-                    name, description, ..
+                    path, description, ..
                 },
                 _,
             ) => Self {
                 id,
-                name: name.clone(),
+                tenant: path.tenant.clone(),
+                namespace: path.namespace.clone(),
+                name: path.name.clone(),
                 description: description.clone(),
                 state: SpecState::Draft,
                 latest_version: 1,

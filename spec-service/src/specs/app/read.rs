@@ -4,7 +4,7 @@ use factum::Recorded;
 
 use super::view::{Change, SpecVersion, SpecView, actor};
 use super::{HistoryCursor, Specs, VersionCursor};
-use crate::app::{AppError, Cursor, ItemPage, PageQuery};
+use crate::app::{AppError, Cursor, ItemPage, PageQuery, RequestContext};
 use crate::specs::domain::{Life, Spec, SpecEvent, SpecId, SpecRejection};
 
 /// The size of the contents after which a page ends, in bytes.
@@ -17,8 +17,13 @@ impl Specs {
     ///
     /// # Errors
     /// Returns [`SpecRejection::NotFound`], [`SpecRejection::NoSuchVersion`], or an error of the store.
-    pub async fn get(&self, id: SpecId, version: Option<u64>) -> Result<SpecView, AppError> {
-        let life = self.life(id).await?;
+    pub async fn get(
+        &self,
+        id: SpecId,
+        version: Option<u64>,
+        context: &RequestContext,
+    ) -> Result<SpecView, AppError> {
+        let life = self.life(id, context).await?;
         let version = version.or(life.published).unwrap_or(life.latest());
         let added = revision_of(&life, version)?;
         let (created, shown, updated) = tokio::try_join!(
@@ -41,6 +46,7 @@ impl Specs {
             updated_at: updated.record.recorded_at,
             updated_by: actor(&updated.record),
             revision: life.revision,
+            namespace: life.namespace,
             name: life.name,
         })
     }
@@ -55,9 +61,10 @@ impl Specs {
         &self,
         id: SpecId,
         query: PageQuery<VersionCursor>,
+        context: &RequestContext,
     ) -> Result<ItemPage<SpecVersion, VersionCursor>, AppError> {
         query.check()?;
-        let life = self.life(id).await?;
+        let life = self.life(id, context).await?;
         let mut version = query.after.map_or(0, |cursor| cursor.0);
         let Some(first) = life.revision_of(version.saturating_add(1)) else {
             let (items, next) = (Vec::new(), None);
@@ -79,8 +86,13 @@ impl Specs {
     ///
     /// # Errors
     /// Returns [`SpecRejection::NotFound`], [`SpecRejection::NoSuchVersion`], or an error of the store.
-    pub async fn version(&self, id: SpecId, version: u64) -> Result<SpecVersion, AppError> {
-        let life = self.life(id).await?;
+    pub async fn version(
+        &self,
+        id: SpecId,
+        version: u64,
+        context: &RequestContext,
+    ) -> Result<SpecVersion, AppError> {
+        let life = self.life(id, context).await?;
         let event = self.event_at(id, revision_of(&life, version)?).await?;
         SpecVersion::of(version, event).ok_or_else(|| no_version(id, version))
     }
@@ -95,9 +107,10 @@ impl Specs {
         &self,
         id: SpecId,
         query: PageQuery<HistoryCursor>,
+        context: &RequestContext,
     ) -> Result<ItemPage<Change, HistoryCursor>, AppError> {
         query.check()?;
-        let until = self.life(id).await?.revision;
+        let until = self.life(id, context).await?.revision;
         let after = query.after.map_or(0, |cursor| cursor.0);
         let select = |event| Some(Change { id, event });
         let (items, last) = self
@@ -107,10 +120,15 @@ impl Specs {
         Ok(ItemPage { items, next })
     }
 
-    /// Returns the current state of a specification.
-    async fn life(&self, id: SpecId) -> Result<Life, AppError> {
+    /// Returns the current state of a specification of the tenant.
+    pub(super) async fn life(
+        &self,
+        id: SpecId,
+        context: &RequestContext,
+    ) -> Result<Life, AppError> {
         let spec = self.app.engine().load::<Spec>(&id).await?;
-        Ok(spec.life().ok_or(SpecRejection::NotFound)?.clone())
+        let life = spec.life().filter(|life| life.tenant == *context.tenant());
+        Ok(life.ok_or(SpecRejection::NotFound)?.clone())
     }
 
     /// Returns the event that created `revision`, which must exist.

@@ -3,6 +3,7 @@
 use factum::store::RecordedEvent;
 use factum::{Recorded, Timestamp};
 
+use crate::access::domain::NamespaceId;
 use crate::content::Content;
 use crate::specs::domain::{SpecEvent, SpecId, SpecName, SpecState};
 
@@ -11,6 +12,8 @@ use crate::specs::domain::{SpecEvent, SpecId, SpecName, SpecState};
 pub struct SpecView {
     /// The id.
     pub id: SpecId,
+    /// The namespace.
+    pub namespace: NamespaceId,
     /// The name.
     pub name: SpecName,
     /// The purpose of the specification, in `version`.
@@ -65,6 +68,7 @@ impl SpecVersion {
         | SpecEvent::Updated {
             description,
             content,
+            ..
         }) = event.event
         else {
             return None;

@@ -9,13 +9,15 @@ use super::Specs;
 use crate::app::{AppError, RequestContext};
 use crate::content::Content;
 use crate::specs::domain::{
-    CreateSpec, DeleteSpec, DeprecateSpec, PublishSpec, Spec, SpecId, SpecName, SpecRejection,
-    SpecState, UpdateSpec,
+    CreateSpec, DeleteSpec, DeprecateSpec, PublishSpec, QualifiedName, Spec, SpecId, SpecName,
+    SpecRejection, SpecState, UpdateSpec,
 };
 
 /// The input of [`Specs::create`].
 #[derive(Debug, Clone)]
 pub struct NewSpec<'a> {
+    /// The namespace, not yet validated. `None` means `default`.
+    pub namespace: Option<&'a str>,
     /// The name.
     pub name: &'a str,
     /// Version 1 of the content, not yet validated.
@@ -67,25 +69,31 @@ impl Specs {
         new: NewSpec<'_>,
         context: &RequestContext,
     ) -> Result<WriteResult, AppError> {
-        let name = SpecName::parse(new.name)?;
+        let namespace = new.namespace.map(str::parse).transpose()?;
+        let path = QualifiedName {
+            tenant: context.tenant().clone(),
+            namespace: namespace.unwrap_or_default(),
+            name: SpecName::parse(new.name)?,
+        };
         let content = Content::parse(new.content, self.max_content)?;
         let spec = SpecId(match &context.idempotency_key {
             // A repeated request must refer to the same specification, so the id is derived from the key.
             Some(key) => Uuid::new_v5(
                 &Uuid::NAMESPACE_OID,
-                format!("spec\n{}\n{key}", context.actor()).as_bytes(),
+                format!("spec\n{}\n{}\n{key}", context.tenant(), context.actor()).as_bytes(),
             ),
             None => Uuid::now_v7(),
         });
         let create = CreateSpec {
             spec,
-            name,
+            path,
+            author: context.actor().to_owned(),
             description: new.description,
             content,
             reason: new.reason,
         };
         let context = context.with_reason(create.reason.as_deref());
-        self.write(spec, create, &context).await
+        self.execute(spec, create, &context).await
     }
 
     /// Adds a version to the content of a specification.
@@ -102,6 +110,7 @@ impl Specs {
     ) -> Result<WriteResult, AppError> {
         let update = UpdateSpec {
             spec,
+            author: context.actor().to_owned(),
             content: Content::parse(new.content, self.max_content)?,
             description: new.description,
             expected_version: new.expected_version,
@@ -161,7 +170,21 @@ impl Specs {
         self.write(spec, delete, &context).await
     }
 
+    /// Changes a specification of the tenant.
     async fn write<C>(
+        &self,
+        id: SpecId,
+        command: C,
+        context: &RequestContext,
+    ) -> Result<WriteResult, AppError>
+    where
+        C: Decide<Error = SpecRejection>,
+    {
+        self.life(id, context).await?;
+        self.execute(id, command, context).await
+    }
+
+    async fn execute<C>(
         &self,
         id: SpecId,
         command: C,

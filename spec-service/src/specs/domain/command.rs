@@ -3,7 +3,7 @@
 use factum::prelude::*;
 use schemars::JsonSchema;
 
-use super::SpecName;
+use super::name::QualifiedName;
 use super::rejection::{Action, SpecRejection};
 use super::spec::{Life, NameHolder, Spec, SpecEvent, SpecId, SpecState};
 use crate::content::Content;
@@ -20,9 +20,11 @@ pub struct CreateSpec {
     /// The id of the new specification, created by the caller.
     #[id]
     pub spec: SpecId,
-    /// The name.
-    #[tag]
-    pub name: SpecName,
+    /// The tenant, the namespace and the name.
+    #[tag("path")]
+    pub path: QualifiedName,
+    /// The caller who wrote the content.
+    pub author: String,
     /// The purpose of the specification. Empty means none.
     pub description: Option<String>,
     /// Version 1 of the content.
@@ -43,13 +45,14 @@ impl Decide for CreateSpec {
         }
         if holder.taken {
             return Err(SpecRejection::NameTaken {
-                name: self.name.clone(),
+                name: self.path.name.clone(),
             });
         }
         let description = trimmed_text("description", self.description.as_deref())?;
         trimmed_text("reason", self.reason.as_deref())?;
         Ok(SpecEvent::Created {
-            name: self.name.clone(),
+            path: self.path.clone(),
+            author: self.author.clone(),
             description,
             content: self.content.clone(),
         }
@@ -66,6 +69,8 @@ pub struct UpdateSpec {
     /// The id of the specification.
     #[id]
     pub spec: SpecId,
+    /// The caller who wrote the content.
+    pub author: String,
     /// The next version of the content.
     pub content: Content,
     /// The new purpose of the specification. `None` keeps the current one, empty removes it.
@@ -94,6 +99,7 @@ impl Decide for UpdateSpec {
         };
         trimmed_text("reason", self.reason.as_deref())?;
         Ok(SpecEvent::Updated {
+            author: self.author.clone(),
             description,
             content: self.content.clone(),
         }
@@ -175,8 +181,8 @@ impl Decide for DeleteSpec {
     fn decide(&self, spec: &Spec) -> Result<Events<SpecEvent>, SpecRejection> {
         let life = check_allowed(spec, Action::Delete)?;
         let reason = trimmed_text("reason", self.reason.as_deref())?;
-        let name = life.name.clone();
-        Ok(SpecEvent::Deleted { name, reason }.into())
+        let path = life.path();
+        Ok(SpecEvent::Deleted { path, reason }.into())
     }
 }
 

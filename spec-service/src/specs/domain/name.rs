@@ -1,4 +1,4 @@
-//! [`SpecName`]: the name of a specification.
+//! [`SpecName`] and [`QualifiedName`]: the name of a specification, alone and with its tenant and namespace.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,6 +6,8 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+
+use crate::access::domain::{NamespaceId, TenantId};
 
 /// The maximum number of characters of a name.
 const MAX_CHARS: usize = 255;
@@ -39,6 +41,26 @@ impl SpecName {
     /// Returns the name.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// The complete name of a specification: its tenant, its namespace and its name there.
+///
+/// The names of specifications that are not deleted are unique. Two tenants or two namespaces can have the same name.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub struct QualifiedName {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// The namespace.
+    pub namespace: NamespaceId,
+    /// The name in the namespace.
+    pub name: SpecName,
+}
+
+impl fmt::Display for QualifiedName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // No part contains `/`, so no two paths have the same text.
+        write!(f, "{}/{}/{}", self.tenant, self.namespace, self.name)
     }
 }
 

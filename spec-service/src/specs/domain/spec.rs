@@ -7,7 +7,8 @@ use factum::prelude::*;
 use schemars::JsonSchema;
 use uuid::Uuid;
 
-use super::SpecName;
+use super::name::{QualifiedName, SpecName};
+use crate::access::domain::{NamespaceId, TenantId};
 use crate::content::Content;
 
 /// The id of a specification.
@@ -20,9 +21,12 @@ pub struct SpecId(pub Uuid);
 pub enum SpecEvent {
     /// A specification was created as a draft, with version 1 of its content.
     Created {
-        /// The name, which never changes.
-        #[tag]
-        name: SpecName,
+        /// The tenant, the namespace and the name, which never change.
+        #[tag("path")]
+        #[serde(flatten)]
+        path: QualifiedName,
+        /// The caller who wrote version 1.
+        author: String,
         /// The purpose of the specification.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         description: Option<String>,
@@ -31,6 +35,8 @@ pub enum SpecEvent {
     },
     /// A version was added to the content.
     Updated {
+        /// The caller who wrote the version.
+        author: String,
         /// The purpose of the specification from this event on.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         description: Option<String>,
@@ -49,9 +55,10 @@ pub enum SpecEvent {
     },
     /// The specification was deleted, and its name is free again.
     Deleted {
-        /// The name of the specification.
-        #[tag]
-        name: SpecName,
+        /// The tenant, the namespace and the name of the specification.
+        #[tag("path")]
+        #[serde(flatten)]
+        path: QualifiedName,
         /// The reason.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
@@ -125,6 +132,10 @@ pub struct Spec {
 /// The state of a specification after its creation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Life {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// The namespace.
+    pub namespace: NamespaceId,
     /// The name.
     pub name: SpecName,
     /// The purpose of the specification, in the latest version.
@@ -150,6 +161,16 @@ impl Spec {
 }
 
 impl Life {
+    /// Returns the complete name.
+    #[must_use]
+    pub fn path(&self) -> QualifiedName {
+        QualifiedName {
+            tenant: self.tenant.clone(),
+            namespace: self.namespace.clone(),
+            name: self.name.clone(),
+        }
+    }
+
     /// Returns the number of the latest version.
     #[must_use]
     pub fn latest(&self) -> u64 {
@@ -167,11 +188,13 @@ impl Life {
 impl Apply<SpecEvent> for Spec {
     fn apply(&mut self, event: &SpecEvent) {
         if let SpecEvent::Created {
-            name, description, ..
+            path, description, ..
         } = event
         {
             self.life = Some(Life {
-                name: name.clone(),
+                tenant: path.tenant.clone(),
+                namespace: path.namespace.clone(),
+                name: path.name.clone(),
                 description: description.clone(),
                 versions: vec![1],
                 published: None,

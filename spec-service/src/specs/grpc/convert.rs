@@ -2,6 +2,7 @@
 
 use tonic::Status;
 
+use crate::access::domain::NamespaceId;
 use crate::grpc::fields::timestamp;
 use crate::grpc::generated as proto;
 use crate::grpc::status;
@@ -13,6 +14,17 @@ pub fn id(text: &str) -> Result<SpecId, Status> {
         .parse()
         .map_err(|_| status::malformed("id", "expected a UUID"))?;
     Ok(SpecId(id))
+}
+
+/// Converts the namespace filter of a list. Empty means all namespaces.
+pub fn namespace_filter(text: &str) -> Result<Option<NamespaceId>, Status> {
+    match text {
+        "" => Ok(None),
+        text => {
+            let invalid = |_| status::malformed("namespace", "not a namespace");
+            text.parse().map(Some).map_err(invalid)
+        }
+    }
 }
 
 /// Converts the state filter of a list. Unspecified means any state except deleted.
@@ -43,6 +55,7 @@ fn state(state: SpecState) -> i32 {
 pub fn spec(view: SpecView) -> proto::GetSpecResponse {
     proto::GetSpecResponse {
         id: view.id.to_string(),
+        namespace: view.namespace.to_string(),
         name: view.name.as_str().to_owned(),
         content: view.content.as_str().to_owned(),
         description: view.description.unwrap_or_default(),
@@ -61,6 +74,7 @@ pub fn spec(view: SpecView) -> proto::GetSpecResponse {
 pub fn summary(spec: SpecSummary) -> proto::SpecSummary {
     proto::SpecSummary {
         id: spec.id.to_string(),
+        namespace: spec.namespace.to_string(),
         name: spec.name.as_str().to_owned(),
         description: spec.description.unwrap_or_default(),
         state: state(spec.state),

@@ -48,7 +48,9 @@ impl SpecService for GrpcService {
     ) -> CallResult<proto::CreateSpecResponse> {
         let context = metadata::context(&request, None)?;
         let request = request.into_inner();
+        let namespace = Some(request.namespace.as_str()).filter(|text| !text.is_empty());
         let new = NewSpec {
+            namespace,
             name: &request.name,
             content: request.content.as_bytes(),
             description: request.description,
@@ -89,9 +91,10 @@ impl SpecService for GrpcService {
         &self,
         request: Request<proto::GetSpecRequest>,
     ) -> CallResult<proto::GetSpecResponse> {
+        let context = metadata::context(&request, None)?;
         let request = request.into_inner();
         let id = convert::id(&request.id)?;
-        let view = self.specs.get(id, request.version).await;
+        let view = self.specs.get(id, request.version, &context).await;
         let view = view.map_err(for_spec(id))?;
         Ok(Response::new(convert::spec(view)))
     }
@@ -100,15 +103,17 @@ impl SpecService for GrpcService {
         &self,
         request: Request<proto::ListSpecsRequest>,
     ) -> CallResult<proto::ListSpecsResponse> {
+        let context = metadata::context(&request, None)?;
         let min_position = metadata::min_position(&request)?;
         let request = request.into_inner();
         let query = ListQuery {
+            namespace: convert::namespace_filter(&request.namespace)?,
             state: convert::state_filter(request.state)?,
             limit: limit(request.page_size),
             after: cursor(&request.page_token)?,
             min_position,
         };
-        let page = self.specs.list(query).await?;
+        let page = self.specs.list(query, &context).await?;
         Ok(Response::new(proto::ListSpecsResponse {
             specs: page.specs.into_iter().map(convert::summary).collect(),
             next_page_token: page_token(page.next),
@@ -171,13 +176,14 @@ impl SpecService for GrpcService {
         &self,
         request: Request<proto::GetSpecHistoryRequest>,
     ) -> CallResult<proto::GetSpecHistoryResponse> {
+        let context = metadata::context(&request, None)?;
         let request = request.into_inner();
         let id = convert::id(&request.id)?;
         let query = PageQuery {
             limit: limit(request.page_size),
             after: cursor(&request.page_token)?,
         };
-        let page = self.specs.history(id, query).await;
+        let page = self.specs.history(id, query, &context).await;
         let page = page.map_err(for_spec(id))?;
         Ok(Response::new(proto::GetSpecHistoryResponse {
             events: page.items.iter().map(convert::event).collect(),
@@ -194,8 +200,9 @@ impl SpecService for GrpcService {
     ) -> CallResult<Self::WatchSpecsStream> {
         let permit = self.watches.clone().try_acquire_owned();
         let permit = permit.map_err(|_| status::too_many_streams())?;
+        let context = metadata::context(&request, None)?;
         let from = Position::new(request.into_inner().from_position);
-        let state = Some((self.specs.watch(from), self.stop.clone(), permit));
+        let state = Some((self.specs.watch(from, &context), self.stop.clone(), permit));
         // The next change is read only when the caller is ready to receive it.
         let changes = unfold(state, |state| async {
             let (mut changes, mut stop, permit) = state?;

@@ -12,7 +12,7 @@ use super::read::write_problem;
 use crate::app::{AppError, RequestContext};
 use crate::rest::api::Api;
 use crate::rest::conditions::{Conditions, ExpectedRevision};
-use crate::rest::headers::{Caller, write_headers};
+use crate::rest::headers::{CallContext, write_headers};
 use crate::rest::input::{Body, Id, NoParameters, Parameters, from_json, required};
 use crate::rest::openapi::{SpecPath, SpecStateName};
 use crate::rest::problem::{ApiResult, Problem};
@@ -22,6 +22,8 @@ use crate::specs::domain::{SpecId, SpecState};
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct CreateBody {
+    /// The namespace; `default` if absent.
+    namespace: Option<String>,
     /// The name, unique among the specifications that are not deleted.
     #[schema(required, value_type = String, example = "transfer-limits")]
     name: Option<String>,
@@ -40,6 +42,8 @@ struct CreateBody {
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct CreateParameters {
+    /// The namespace; `default` if absent.
+    namespace: Option<String>,
     /// The name. Only with a YAML body.
     name: Option<String>,
     /// The purpose of the specification. Only with a YAML body.
@@ -94,28 +98,30 @@ struct CreatedBody {
 )]
 pub async fn create(
     State(api): State<Api>,
-    Caller(context): Caller,
+    CallContext(context): CallContext,
     Parameters(parameters): Parameters<CreateParameters>,
     conditions: Conditions,
     body: Body,
 ) -> ApiResult {
     conditions.check_creation()?;
-    let (name, content, description, reason) = match body {
+    let (namespace, name, content, description, reason) = match body {
         Body::Yaml(content) => {
-            let name = parameters.name.ok_or_else(|| {
+            let CreateParameters {
+                namespace,
+                name,
+                description,
+                reason,
+            } = parameters;
+            let name = name.ok_or_else(|| {
                 Problem::malformed(
                     "missing query parameter: `name`; it is required with a YAML body",
                 )
             })?;
-            let CreateParameters {
-                description,
-                reason,
-                ..
-            } = parameters;
-            (name, content.to_vec(), description, reason)
+            (namespace, name, content.to_vec(), description, reason)
         }
         Body::Json(bytes) => {
             reject_with_json(&[
+                ("namespace", &parameters.namespace),
                 ("name", &parameters.name),
                 ("description", &parameters.description),
                 ("reason", &parameters.reason),
@@ -123,6 +129,7 @@ pub async fn create(
             let body: CreateBody = from_json(&bytes)?;
             let name = required(body.name, "name")?;
             (
+                body.namespace,
                 name,
                 required(body.content, "content")?.into_bytes(),
                 body.description,
@@ -132,6 +139,7 @@ pub async fn create(
         Body::Empty => return Err(Problem::malformed("empty request body; send JSON or YAML")),
     };
     let new = NewSpec {
+        namespace: namespace.as_deref(),
         name: &name,
         content: &content,
         description,
@@ -376,14 +384,14 @@ impl FromRequestParts<Api> for Target {
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
         let Id(id) = Id::from_request_parts(parts, api).await?;
-        let Caller(mut context) = Caller::from_request_parts(parts, api).await?;
+        let CallContext(mut context) = CallContext::from_request_parts(parts, api).await?;
         let conditions = Conditions::from_request_parts(parts, api).await?;
         context.expected_revision = match conditions.expected_revision() {
             ExpectedRevision::Any => None,
             ExpectedRevision::Exact(revision) => Some(revision),
             ExpectedRevision::None => Some(NO_REVISION),
             ExpectedRevision::Compare => {
-                let current = api.specs.get(id, None).await?.revision;
+                let current = api.specs.get(id, None, &context).await?.revision;
                 Some(current)
                     .filter(|current| conditions.hold_for(*current))
                     .or(Some(NO_REVISION))
@@ -402,7 +410,7 @@ impl Target {
             Err(AppError::RevisionMismatch { expected, actual }) if expected == NO_REVISION => {
                 Err(Problem::unmet_condition(actual))
             }
-            Err(error) => Err(write_problem(&self.api, self.id, error).await),
+            Err(error) => Err(write_problem(&self.api, self.id, error, &self.context).await),
         }
     }
 }

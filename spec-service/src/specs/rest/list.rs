@@ -6,10 +6,11 @@ use axum::response::IntoResponse as _;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use crate::access::domain::NamespaceId;
 use crate::app::AppError;
 use crate::rest::api::Api;
 use crate::rest::conditions::Conditions;
-use crate::rest::headers::MinPosition;
+use crate::rest::headers::{CallContext, MinPosition};
 use crate::rest::input::Parameters;
 use crate::rest::number::{limit_or_default, query_number};
 use crate::rest::openapi::SpecStateName;
@@ -21,6 +22,8 @@ use crate::specs::domain::SpecState;
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct ListParameters {
+    /// The namespace of the specifications. Without it, all namespaces.
+    namespace: Option<String>,
     /// The state of the specifications. Without it, any state except deleted.
     #[param(value_type = Option<SpecStateName>)]
     state: Option<String>,
@@ -37,6 +40,8 @@ struct SummaryBody {
     /// The id of the specification.
     #[schema(format = Uuid)]
     id: String,
+    /// The namespace.
+    namespace: String,
     /// The name.
     name: String,
     /// The purpose, in the published version, or in the latest if none was published.
@@ -63,9 +68,9 @@ struct ListBody {
     next_cursor: Option<String>,
 }
 
-/// Handles `GET /v1/specs?state=&limit=&cursor=`: a page of specifications in the order of creation.
+/// Handles `GET /v1/specs?namespace=&state=&limit=&cursor=`: a page of specifications in the order of creation.
 ///
-/// Without a state, specifications in any state except deleted are listed.
+/// Without a namespace, the specifications of all namespaces are listed; without a state, those in any state except deleted.
 #[utoipa::path(
     get,
     path = "/v1/specs",
@@ -77,14 +82,19 @@ struct ListBody {
 )]
 pub async fn list(
     State(api): State<Api>,
+    CallContext(context): CallContext,
     MinPosition(min_position): MinPosition,
     Parameters(parameters): Parameters<ListParameters>,
     conditions: Conditions,
 ) -> ApiResult {
     let non_empty = |text: Option<String>| text.filter(|text| !text.is_empty());
+    let namespace = non_empty(parameters.namespace).map(|id| id.parse::<NamespaceId>());
     let state = non_empty(parameters.state).map(|state| state.parse::<SpecState>());
     let cursor = non_empty(parameters.cursor).map(|cursor| cursor.parse::<ListCursor>());
     let query = ListQuery {
+        namespace: namespace
+            .transpose()
+            .map_err(|error| Problem::malformed(error.to_string()))?,
         state: state
             .transpose()
             .map_err(|error| Problem::malformed(error.to_string()))?,
@@ -92,7 +102,7 @@ pub async fn list(
         after: cursor.transpose().map_err(AppError::from)?,
         min_position,
     };
-    let page = api.specs.list(query).await?;
+    let page = api.specs.list(query, &context).await?;
     if let Some(response) = conditions.check_read(None)? {
         return Ok(response);
     }
@@ -107,6 +117,7 @@ pub async fn list(
 fn summary(spec: SpecSummary) -> SummaryBody {
     SummaryBody {
         id: spec.id.to_string(),
+        namespace: spec.namespace.to_string(),
         name: spec.name.as_str().to_owned(),
         description: spec.description,
         latest_version: spec.latest_version,

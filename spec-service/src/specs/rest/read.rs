@@ -7,11 +7,12 @@ use axum::response::{IntoResponse as _, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::app::AppError;
+use crate::app::{AppError, RequestContext};
 use crate::content::Content;
 use crate::rest::api::Api;
 use crate::rest::conditions::{Conditions, EntityTag};
 use crate::rest::content_type::{YAML, prefers_yaml};
+use crate::rest::headers::CallContext;
 use crate::rest::input::{Id, NoParameters, Parameters, VersionNumber};
 use crate::rest::number::query_number;
 use crate::rest::openapi::{SpecPath, SpecStateName};
@@ -25,6 +26,8 @@ struct SpecBody {
     /// The id of the specification.
     #[schema(format = Uuid)]
     id: String,
+    /// The namespace.
+    namespace: String,
     /// The name.
     name: String,
     /// The content, as YAML.
@@ -79,12 +82,13 @@ pub struct VersionParameter {
 )]
 pub async fn spec(
     State(api): State<Api>,
+    CallContext(context): CallContext,
     Id(id): Id,
     Parameters(parameters): Parameters<VersionParameter>,
     conditions: Conditions,
     headers: HeaderMap,
 ) -> ApiResult {
-    let view = api.specs.get(id, parameters.version).await?;
+    let view = api.specs.get(id, parameters.version, &context).await?;
     if view.state == SpecState::Deleted {
         return Err(deleted(&view));
     }
@@ -104,6 +108,7 @@ pub async fn spec(
     }
     let body = SpecBody {
         id: view.id.to_string(),
+        namespace: view.namespace.to_string(),
         name: view.name.as_str().to_owned(),
         content: view.content.as_str().to_owned(),
         description: view.description,
@@ -132,11 +137,16 @@ fn deleted(view: &SpecView) -> Problem {
 }
 
 /// Converts the error of a write. If the specification is deleted, adds the time and the actor.
-pub async fn write_problem(api: &Api, id: SpecId, error: AppError) -> Problem {
+pub async fn write_problem(
+    api: &Api,
+    id: SpecId,
+    error: AppError,
+    context: &RequestContext,
+) -> Problem {
     if error.refusal() != Some(&SpecRejection::Deleted) {
         return error.into();
     }
-    match api.specs.get(id, None).await {
+    match api.specs.get(id, None, context).await {
         Ok(view) => deleted(&view),
         Err(error) => error.into(),
     }
@@ -191,11 +201,15 @@ struct VersionsBody {
 )]
 pub async fn versions(
     State(api): State<Api>,
+    CallContext(context): CallContext,
     Id(id): Id,
     Parameters(parameters): Parameters<PageParameters>,
     conditions: Conditions,
 ) -> ApiResult {
-    let page = api.specs.versions(id, parameters.query()?).await?;
+    let page = api
+        .specs
+        .versions(id, parameters.query()?, &context)
+        .await?;
     if let Some(response) = conditions.check_read(None)? {
         return Ok(response);
     }
@@ -224,13 +238,14 @@ pub async fn versions(
 )]
 pub async fn version(
     State(api): State<Api>,
+    CallContext(context): CallContext,
     Id(id): Id,
     VersionNumber(number): VersionNumber,
     _: NoParameters,
     conditions: Conditions,
     headers: HeaderMap,
 ) -> ApiResult {
-    let version = api.specs.version(id, number).await?;
+    let version = api.specs.version(id, number, &context).await?;
     let yaml = prefers_yaml(&headers)?;
     let suffix = if yaml { "-yaml" } else { "" };
     let tag = EntityTag::strong(format!("v{number}{suffix}"));
@@ -292,11 +307,12 @@ struct HistoryBody {
 )]
 pub async fn history(
     State(api): State<Api>,
+    CallContext(context): CallContext,
     Id(id): Id,
     Parameters(parameters): Parameters<PageParameters>,
     conditions: Conditions,
 ) -> ApiResult {
-    let page = api.specs.history(id, parameters.query()?).await?;
+    let page = api.specs.history(id, parameters.query()?, &context).await?;
     if let Some(response) = conditions.check_read(None)? {
         return Ok(response);
     }

@@ -1,0 +1,4 @@
+//! Identity and access: callers, tenants and namespaces.
+
+pub mod domain;
+mod refusal;
