@@ -46,6 +46,8 @@ pub mod race;
 #[doc(hidden)]
 pub mod read;
 #[doc(hidden)]
+pub mod repeats;
+#[doc(hidden)]
 pub mod retry;
 mod shop;
 #[doc(hidden)]
@@ -79,65 +81,76 @@ pub mod streams;
 /// several seeds. A failure names its seed. Set the environment variable `FACTUM_SEED` to run one seed only.
 ///
 /// An in-memory store must pass all tests too; its handles share the data within the process.
+///
+/// # Parts
+///
+/// A store that cannot have every operation, because the protocol of its server lacks some, names the parts that it
+/// passes: `conformance_suite!(Backend, parts: events, commands)`. It must return
+/// [`StoreError::Unsupported`](factum_core::error::StoreError::Unsupported) for the other operations, and its
+/// documentation must list them. A case belongs to the part of the most demanding operation that it uses.
+///
+/// | part | operations |
+/// |---|---|
+/// | `events` | appends to one stream with an expected version, reads, filters, the watch |
+/// | `commands` | commands on one stream, without idempotency keys, on several engines |
+/// | `random_reads` | the result of every kind of read; it needs thousands of requests |
+/// | `metadata_limits` | metadata and tags up to the limits of the contract |
+/// | `several_streams` | atomic appends to several streams |
+/// | `event_ids` | event ids that are unique in the store, and required events of any stream |
+/// | `conditions` | append conditions (DCB) |
+/// | `keys` | idempotency keys |
+/// | `imports` | appends with the time of another store |
+/// | `snapshots` | snapshots |
+/// | `documents` | documents, and changes of them in an append |
+/// | `consumers` | the runtime: projections, process managers, deadlines |
 #[macro_export]
 macro_rules! conformance_suite {
     ($backend:ty) => {
         $crate::__conformance_cases!($crate::__conformance_tests, $backend);
     };
+    ($backend:ty, parts: $($part:ident),+ $(,)?) => {
+        $crate::__conformance_cases!($crate::__conformance_tests, $backend, $($part),+);
+    };
 }
 
-/// Passes the list of all conformance cases to the macro `$with`.
+/// Passes the conformance cases of all parts, or of the parts `$part`, to the macro `$with`.
+///
+/// `$with` is called once for each part.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __conformance_cases {
     ($with:path, $backend:ty) => {
+        $crate::__conformance_cases!(
+            $with, $backend, events, commands, random_reads, metadata_limits, several_streams, event_ids, conditions,
+            keys, imports, snapshots, documents, consumers
+        );
+    };
+    ($with:path, $backend:ty, $($part:ident),+) => {
+        $($crate::__conformance_part!($part, $with, $backend);)+
+    };
+}
+
+/// Passes the conformance cases of a part to the macro `$with`.
+///
+/// A case belongs to the part with the most demanding operation that it uses.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __conformance_part {
+    (events, $with:path, $backend:ty) => {
         $with! {
             $backend;
             durable: stored_events_are_returned_byte_for_byte;
-            durable: foreign_events_are_returned_unchanged;
-            durable: events_keys_and_snapshots_survive_reopen;
-            append: multi_stream_append_is_atomic;
-            append: conflict_lists_every_violation_in_order;
             append: expected_version_is_checked_per_stream;
             append: append_without_events_only_checks_versions;
-            append: stream_without_events_only_checks_its_version;
-            append: mixed_append_keeps_the_order_of_its_events;
-            append: concurrent_mixed_appends_keep_their_order;
             streams: stream_list_pages_in_order_of_ids;
             streams: event_type_list_is_complete_and_current;
-            streams: streams_and_tags_may_have_any_name;
-            streams: import_keeps_original_times;
-            streams: import_keeps_the_order_of_mixed_events;
             bounds: invalid_appends_are_rejected;
-            bounds: invalid_reads_are_rejected;
-            bounds: pages_end_at_a_number_of_bytes;
             bounds: concurrent_large_appends_are_all_stored;
-            bounds: values_at_the_limits_are_stored_unchanged;
-            bounds: similar_names_stay_distinct;
             bounds: largest_append_is_stored_whole;
-            bounds: append_accepts_many_streams;
-            event_ids: event_id_is_stored_once;
-            event_ids: reused_event_id_has_no_effect;
-            event_ids: append_requires_stored_events;
-            event_ids: append_after_a_rejected_one_is_rejected;
-            event_ids: concurrent_appends_with_one_event_id_have_one_winner;
-            condition: append_condition_rejects_later_matching_event;
-            condition: append_condition_rejects_concurrent_event;
-            keys: idempotency_key_returns_first_result;
-            keys: idempotency_key_rejects_other_content;
-            keys: idempotency_key_accepts_other_schema_version;
-            keys: concurrent_appends_with_one_key_store_once;
-            keys: concurrent_contents_for_one_key_store_exactly_one;
-            keys: conflicting_append_leaves_its_key_unused;
-            keys: idempotency_key_covers_append_without_events;
             race: conflicting_appends_have_exactly_one_winner;
             race: stream_creation_has_exactly_one_winner;
             race: appends_to_disjoint_streams_never_conflict;
             race: conflict_rejects_only_its_own_append;
-            neighbours: concurrent_appends_get_their_own_results;
-            neighbours: mutually_checking_appends_have_one_winner;
-            neighbours: dropped_append_can_be_retried;
-            race: readers_never_see_partial_appends;
             race: subscriber_gets_every_event_once_in_order;
             race: commit_is_visible_to_other_handle_at_once;
             race: watcher_wakes_for_commit_of_any_handle;
@@ -147,13 +160,107 @@ macro_rules! __conformance_cases {
             read: stream_prefix_matches_literally;
             read: pages_of_large_events_are_complete;
             read: subscriber_gets_undecodable_events;
+            faults: readers_get_every_event_once_under_faults;
+            repeats: repeated_append_is_recognized_by_its_event_ids;
+        }
+    };
+    (commands, $with:path, $backend:ty) => {
+        $with! {
+            $backend;
+            event_ids: append_after_a_rejected_one_is_rejected;
+            engine: concurrent_engines_lose_no_update;
+            retry: commands_without_keys_execute_at_most_once_under_faults;
+        }
+    };
+    (random_reads, $with:path, $backend:ty) => {
+        $with! {
+            $backend;
             model: read_returns_exactly_the_matching_events;
+        }
+    };
+    (metadata_limits, $with:path, $backend:ty) => {
+        $with! {
+            $backend;
+            durable: foreign_events_are_returned_unchanged;
+            bounds: pages_end_at_a_number_of_bytes;
+        }
+    };
+    (several_streams, $with:path, $backend:ty) => {
+        $with! {
+            $backend;
+            append: multi_stream_append_is_atomic;
+            append: stream_without_events_only_checks_its_version;
+            append: mixed_append_keeps_the_order_of_its_events;
+            append: concurrent_mixed_appends_keep_their_order;
+            bounds: append_accepts_many_streams;
+            race: readers_never_see_partial_appends;
+            faults: multi_stream_append_is_atomic_under_faults;
+            neighbours: mutually_checking_appends_have_one_winner;
+        }
+    };
+    (event_ids, $with:path, $backend:ty) => {
+        $with! {
+            $backend;
+            event_ids: event_id_is_stored_once;
+            event_ids: append_requires_stored_events;
+            event_ids: concurrent_appends_with_one_event_id_have_one_winner;
+        }
+    };
+    (conditions, $with:path, $backend:ty) => {
+        $with! {
+            $backend;
+            append: conflict_lists_every_violation_in_order;
+            condition: append_condition_rejects_later_matching_event;
+            condition: append_condition_rejects_concurrent_event;
             model: append_condition_agrees_with_read;
+            streams: streams_and_tags_may_have_any_name;
+            bounds: values_at_the_limits_are_stored_unchanged;
+            engine: dcb_limit_holds_across_two_handles;
+            retry: dcb_limit_holds_under_faults;
+        }
+    };
+    (keys, $with:path, $backend:ty) => {
+        $with! {
+            $backend;
+            keys: idempotency_key_returns_first_result;
+            keys: idempotency_key_rejects_other_content;
+            keys: idempotency_key_accepts_other_schema_version;
+            keys: concurrent_appends_with_one_key_store_once;
+            keys: concurrent_contents_for_one_key_store_exactly_one;
+            keys: conflicting_append_leaves_its_key_unused;
+            keys: idempotency_key_covers_append_without_events;
+            bounds: similar_names_stay_distinct;
+            neighbours: concurrent_appends_get_their_own_results;
+            neighbours: dropped_append_can_be_retried;
+            retry: commands_with_keys_execute_once_under_faults;
+            retry: command_results_match_stored_events_under_faults;
+            engine: idempotency_key_executes_once_on_two_engines;
+        }
+    };
+    (imports, $with:path, $backend:ty) => {
+        $with! {
+            $backend;
+            streams: import_keeps_original_times;
+            streams: import_keeps_the_order_of_mixed_events;
+        }
+    };
+    (snapshots, $with:path, $backend:ty) => {
+        $with! {
+            $backend;
+            durable: events_keys_and_snapshots_survive_reopen;
             snapshot: newest_snapshot_is_loaded;
             snapshot: concurrent_snapshot_saves_keep_the_newest;
             snapshot: oversized_snapshot_is_rejected;
             snapshot: state_from_snapshot_equals_replay;
             snapshot: incompatible_snapshot_is_ignored;
+            faults: state_from_snapshot_equals_replay_under_faults;
+        }
+    };
+    (documents, $with:path, $backend:ty) => {
+        $with! {
+            $backend;
+            bounds: invalid_reads_are_rejected;
+            event_ids: reused_event_id_has_no_effect;
             documents: documents_survive_reopen;
             documents: document_scan_follows_key_order;
             documents: document_scan_ends_at_a_number_of_bytes;
@@ -167,20 +274,15 @@ macro_rules! __conformance_cases {
             document_changes: repeated_append_changes_no_document;
             document_changes: appends_that_change_one_document_have_one_winner;
             document_changes: readers_never_see_events_without_their_documents;
+        }
+    };
+    (consumers, $with:path, $backend:ty) => {
+        $with! {
+            $backend;
             projection: projection_applies_each_event_once_under_faults;
             projection: dead_letter_blocks_only_its_own_stream;
             projection: stale_lease_owner_cannot_write;
             projection: external_read_model_gets_every_event_under_faults;
-            engine: concurrent_engines_lose_no_update;
-            engine: idempotency_key_executes_once_on_two_engines;
-            engine: dcb_limit_holds_across_two_handles;
-            retry: commands_with_keys_execute_once_under_faults;
-            retry: commands_without_keys_execute_at_most_once_under_faults;
-            retry: command_results_match_stored_events_under_faults;
-            retry: dcb_limit_holds_under_faults;
-            faults: readers_get_every_event_once_under_faults;
-            faults: state_from_snapshot_equals_replay_under_faults;
-            faults: multi_stream_append_is_atomic_under_faults;
             process: process_commands_execute_once_under_faults;
             process: process_deadline_fires_once_on_two_nodes_under_faults;
             process: schedule_fires_once_on_two_nodes_under_faults;
