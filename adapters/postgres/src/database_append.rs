@@ -27,7 +27,7 @@ pub struct BatchOutcome {
     pub results: Vec<AppendResult>,
     pub head_before: Position,
     pub head: Position,
-    /// The new states of the streams that got events.
+    /// The new states of the streams that got events, and those of streams that are known not to exist.
     pub streams: Vec<(StreamId, StreamState)>,
 }
 
@@ -127,6 +127,16 @@ impl BatchOutcome {
                 };
                 (id.clone(), state)
             }));
+        let absent = append.streams.iter().zip(&last_events);
+        let absent = absent.filter(|(part, last)| {
+            let is_absent = [
+                ExpectedVersion::NoStream,
+                ExpectedVersion::Exact(Version::ZERO),
+            ];
+            last.is_none() && is_absent.contains(&part.expected)
+        });
+        let absent = absent.map(|(part, _)| (part.stream.clone(), StreamState::ABSENT));
+        self.streams.extend(absent);
         sort_by_first_event(&mut appended, append, written);
         self.head = self.head.max(appended.position);
         Ok(appended)

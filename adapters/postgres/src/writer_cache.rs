@@ -79,16 +79,21 @@ impl WriterCache {
         connection: &mut PgConnection,
         ids: &[&'a StreamId],
     ) -> Result<Option<HashMap<&'a StreamId, StreamState>>, BackendError> {
-        let cached = |id| self.streams.get(id).copied().unwrap_or(StreamState::ABSENT);
-        let mut states: HashMap<&StreamId, StreamState> =
-            ids.iter().map(|id| (*id, cached(*id))).collect();
-        let missing = states.iter().filter(|(_, state)| state.key.is_none());
-        let missing: Vec<&str> = missing.map(|(id, _)| id.as_str()).collect();
+        let mut states = HashMap::with_capacity(ids.len());
+        let mut missing: Vec<&StreamId> = Vec::new();
+        for id in ids {
+            let cached = self.streams.get(*id).copied();
+            if cached.is_none() {
+                missing.push(id);
+            }
+            states.insert(*id, cached.unwrap_or(StreamState::ABSENT));
+        }
         if missing.is_empty() {
             return Ok(Some(states));
         }
+        let names: Vec<&str> = missing.iter().map(|id| id.as_str()).collect();
         let rows = sqlx::query(include_str!("sql/load_streams.sql"))
-            .bind(&missing)
+            .bind(&names)
             .fetch_all(connection)
             .await?;
         for row in rows {
@@ -108,7 +113,10 @@ impl WriterCache {
             if let Some(state) = states.get_mut(&id) {
                 *state = loaded;
             }
-            self.streams.insert(id, loaded);
+        }
+        // Also streams that do not exist, so that they are not looked up again.
+        for id in missing {
+            self.streams.insert(id.clone(), states[id]);
         }
         Ok(Some(states))
     }

@@ -78,6 +78,7 @@ impl WriterCache {
             .query_row([stream.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()?;
         let Some((key, version)) = found else {
+            self.streams.insert(stream.clone(), StreamState::ABSENT);
             return Ok(StreamState::ABSENT);
         };
         let version = u64::try_from(version).map_err(|_| {

@@ -211,6 +211,19 @@ impl Grants {
         }
     }
 
+    /// Requires the permission to depend on the version of a stream.
+    ///
+    /// An append depends on the metadata of its stream, so `append` is enough for the version of these.
+    ///
+    /// # Errors
+    /// Returns the missing permission.
+    pub fn require_version(&self, stream: &str) -> Result<(), Missing> {
+        match self.require(Permission::Read, stream) {
+            Err(_) if stream.starts_with(METADATA_STREAM) && self.append.has(stream) => Ok(()),
+            result => result,
+        }
+    }
+
     /// Requires the permission for a document. A document of a stream needs that of the stream.
     ///
     /// # Errors
@@ -424,6 +437,24 @@ mod tests {
             (Query::category("order").or(Query::category("cart")), false),
         ] {
             assert_eq!(grants.require_all(&query).is_ok(), may, "{query:?}");
+        }
+    }
+
+    #[test]
+    fn append_may_depend_on_the_metadata_of_its_stream() {
+        let grants = Grants::new(GrantedNames {
+            read: vec!["cart-".to_owned()],
+            append: vec!["order-".to_owned()],
+            ..GrantedNames::default()
+        });
+        for (stream, may) in [
+            ("cart-1", true),
+            ("$$cart-1", true),
+            ("order-1", false),
+            ("$$order-1", true),
+            ("$$lease-1", false),
+        ] {
+            assert_eq!(grants.require_version(stream).is_ok(), may, "{stream}");
         }
     }
 

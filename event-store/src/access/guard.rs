@@ -58,11 +58,10 @@ fn check_append(grants: &Grants, append: &Append) -> Result<(), Missing> {
     }
     for (part, receives) in append.streams.iter().zip(receives_events) {
         // Without events, the append only learns whether the stream has a version.
-        let permission = match receives {
-            true => Permission::Append,
-            false => Permission::Read,
-        };
-        grants.require(permission, part.stream.as_str())?;
+        match receives {
+            true => grants.require(Permission::Append, part.stream.as_str())?,
+            false => grants.require_version(part.stream.as_str())?,
+        }
     }
     if let Some(condition) = &append.condition {
         grants.require_all(&condition.query)?;

@@ -1,7 +1,7 @@
 //! Deletion of streams, which hides their events, and tombstones, which end streams.
 
 use factum::Position;
-use factum::store::{Append, AppendError, ExpectedVersion, Store, StreamId, Version};
+use factum::store::{Append, AppendError, ExpectedVersion, Revision, Store, StreamId, Version};
 use serde_json::{Value, json};
 
 use super::errors::Refused;
@@ -112,7 +112,7 @@ fn append(
         StreamRemoval::Delete => {
             let settings = stored.settings.deleted(version);
             let event = system_event(METADATA_EVENT, &Value::Object(settings.metadata.clone()));
-            let metadata_stream = super::event::stream_named(&metadata_stream(stream))?;
+            let metadata_stream = super::event::stream_named(&metadata_stream(stream.as_str()))?;
             let append = Append::stream(stream.clone(), unchanged, Vec::new());
             (
                 append.and_stream(metadata_stream, ExpectedVersion::Any, vec![event]),
@@ -124,11 +124,16 @@ fn append(
                 has_tombstone: true,
                 ..stored.settings
             };
+            let mut append = Append::stream(stream.clone(), unchanged, Vec::new());
+            // Appends that have read no settings depend on the version of the metadata stream.
+            if stored.revision == Revision::ABSENT
+                && let Ok(metadata_stream) = metadata_stream(stream.as_str()).parse()
+            {
+                let event = system_event(METADATA_EVENT, &json!({}));
+                append = append.and_stream(metadata_stream, ExpectedVersion::Any, vec![event]);
+            }
             let event = system_event(TOMBSTONE_EVENT, &json!({}));
-            (
-                Append::stream(stream.clone(), unchanged, vec![event]),
-                settings,
-            )
+            (append.and_event(0, event), settings)
         }
     };
     let mut append = append;

@@ -73,7 +73,7 @@ pub fn document_key(stream: &str) -> String {
 
 /// Returns the name of the metadata stream of `stream`.
 #[must_use]
-pub fn metadata_stream(stream: &StreamId) -> String {
+pub fn metadata_stream(stream: &str) -> String {
     format!("{METADATA_STREAM}{stream}")
 }
 
@@ -108,6 +108,26 @@ pub async fn load(
 pub async fn load_one(store: &dyn Store, stream: &str) -> Result<StoredSettings, StoreError> {
     let mut found = load(store, [stream]).await?;
     Ok(found.remove(stream).unwrap_or_default())
+}
+
+/// Loads the settings by which a stream is read. The metadata of a stream with a tombstone have ended with it.
+///
+/// # Errors
+/// Returns the error of the store.
+pub async fn load_for_read(
+    store: &dyn Store,
+    stream: &StreamId,
+) -> Result<StreamSettings, StoreError> {
+    let mut settings = load_one(store, stream.as_str()).await?.settings;
+    if let Some(target) = stream_of_metadata(stream) {
+        settings.has_tombstone |= match load_one(store, target).await {
+            Ok(target) => target.settings.has_tombstone,
+            // The caller may read the metadata only.
+            Err(StoreError::Denied(_)) => false,
+            Err(error) => return Err(error),
+        };
+    }
+    Ok(settings)
 }
 
 fn stored(document: &Document) -> Result<StoredSettings, StoreError> {

@@ -167,7 +167,7 @@ async fn of_stream(
     request: &ReadOptions,
     count: u64,
 ) -> Result<CountedRead, Refused> {
-    let settings = metadata::load_one(&*store, stream.as_str()).await?.settings;
+    let settings = metadata::load_for_read(&*store, &stream).await?;
     if settings.has_tombstone {
         return Err(Refused::StreamDeleted {
             stream: stream.to_string(),

@@ -8,8 +8,8 @@ use std::collections::{HashMap, HashSet};
 
 use factum::Position;
 use factum::store::{
-    Append, AppendError, AppendEvent, Appended, Conflict, ExpectedVersion, Revision, Store,
-    StreamId, Version, Violation, new_event_id,
+    Append, AppendError, AppendEvent, Appended, Conflict, ExpectedVersion, MAX_APPEND_STREAMS,
+    Revision, Store, StreamId, Version, Violation, new_event_id,
 };
 use serde_json::Value;
 use uuid::Uuid;
@@ -43,8 +43,9 @@ enum Ids {
 /// Returns [`Refused`] if a stream is not in the expected state, or the store fails.
 pub async fn write(store: &dyn Store, write: &EventWrite) -> Result<Vec<Written>, Refused> {
     let mut ids = Ids::Client;
+    let mut metadata_versions = HashMap::new();
     for _ in 0..MAX_ATTEMPTS {
-        let mut plan = Plan::new(store, write, ids).await?;
+        let mut plan = Plan::new(store, write, ids, &metadata_versions).await?;
         let error = match store.append(std::mem::take(&mut plan.append)).await {
             Ok(appended) => return results(store, write, &appended).await,
             Err(error) => error,
@@ -62,6 +63,7 @@ pub async fn write(store: &dyn Store, write: &EventWrite) -> Result<Vec<Written>
                 };
             }
             AppendError::Conflict(conflict) => {
+                metadata_versions.extend(unexpected_metadata(write, &conflict));
                 let Some(refused) = violated_version(write, &conflict) else {
                     continue;
                 };
@@ -89,6 +91,23 @@ fn violated_version(write: &EventWrite, conflict: &Conflict) -> Option<Refused> 
             expected: write.streams()[write.index_of(stream)?].expected,
             actual: actual.get().checked_sub(1),
         }),
+        _ => None,
+    })
+}
+
+/// Returns the versions of metadata streams that have other versions than expected.
+///
+/// Settings that are read after the conflict are those of such a version or newer.
+fn unexpected_metadata(
+    write: &EventWrite,
+    conflict: &Conflict,
+) -> impl Iterator<Item = (StreamId, Version)> {
+    let violations = conflict.violations.iter();
+    violations.filter_map(|violation| match violation {
+        Violation::Version { stream, actual, .. } => match write.index_of(stream) {
+            Some(_) => None,
+            None => Some((stream.clone(), *actual)),
+        },
         _ => None,
     })
 }
@@ -129,7 +148,12 @@ struct Plan {
 }
 
 impl Plan {
-    async fn new(store: &dyn Store, write: &EventWrite, ids: Ids) -> Result<Self, Refused> {
+    async fn new(
+        store: &dyn Store,
+        write: &EventWrite,
+        ids: Ids,
+        metadata_versions: &HashMap<StreamId, Version>,
+    ) -> Result<Self, Refused> {
         let streams = write.streams().iter();
         let names = streams.clone().map(|write| write.stream.as_str());
         let targets = streams.filter_map(|write| stream_of_metadata(&write.stream));
@@ -163,7 +187,7 @@ impl Plan {
         for (stream, version) in restored {
             plan.restore(&stream, version)?;
         }
-        plan.require_settings();
+        plan.require_settings(metadata_versions);
         Ok(plan)
     }
 
@@ -255,7 +279,7 @@ impl Plan {
             return Ok(());
         };
         let restored = stored.settings.restored(version);
-        if let Ok(metadata_stream) = metadata_stream(stream).parse() {
+        if let Ok(metadata_stream) = metadata_stream(stream.as_str()).parse() {
             let event = system_event(METADATA_EVENT, &Value::Object(restored.metadata.clone()));
             let append = std::mem::take(&mut self.append);
             self.append = append.and_stream(metadata_stream, ExpectedVersion::Any, vec![event]);
@@ -270,15 +294,38 @@ impl Plan {
         self.append.changes = changes.put_if(document_key(name), revision, value);
     }
 
-    /// Requires the revisions that were read of all settings that the append does not change.
-    fn require_settings(&mut self) {
-        let mut changes = std::mem::take(&mut self.append.changes);
-        for (name, stored) in &self.settings {
-            if stored.revision != Revision::ABSENT {
-                changes = changes.require(document_key(name), stored.revision);
-            }
+    /// Requires that all settings are as they were read, except those that the append changes.
+    ///
+    /// The first change of the settings of a stream is an event in its metadata stream. Most streams have no settings, and
+    /// stores check the version of a stream faster than the absence of a document.
+    fn require_settings(&mut self, metadata_versions: &HashMap<StreamId, Version>) {
+        for (name, stored) in std::mem::take(&mut self.settings) {
+            let changes = std::mem::take(&mut self.append.changes);
+            self.append.changes = if stored.revision != Revision::ABSENT {
+                changes.require(document_key(&name), stored.revision)
+            } else if let Some(stream) = self.unused_metadata_stream(&name) {
+                let expected = match metadata_versions.get(&stream) {
+                    Some(version) => ExpectedVersion::Exact(*version),
+                    None => ExpectedVersion::NoStream,
+                };
+                let append = std::mem::take(&mut self.append);
+                self.append = append.and_stream(stream, expected, Vec::new());
+                changes
+            } else {
+                // A document that does not exist cannot be kept.
+                changes.delete_if(document_key(&name), Revision::ABSENT)
+            };
+            self.settings.insert(name, stored);
         }
-        self.append.changes = changes;
+    }
+
+    /// Returns the metadata stream of the stream `name`, if the append can have it as another stream.
+    fn unused_metadata_stream(&self, name: &str) -> Option<StreamId> {
+        let streams = &self.append.streams;
+        let stream: StreamId = metadata_stream(name).parse().ok()?;
+        let is_unused =
+            streams.len() < MAX_APPEND_STREAMS && streams.iter().all(|part| part.stream != stream);
+        is_unused.then_some(stream)
     }
 
     async fn settings_are_current(&self, store: &dyn Store) -> Result<bool, Refused> {

@@ -8,6 +8,7 @@ mod client;
 mod limits;
 mod protocols;
 mod read;
+mod removal_race;
 #[allow(dead_code, reason = "shared by several tests")]
 #[path = "../support/server.rs"]
 mod server;

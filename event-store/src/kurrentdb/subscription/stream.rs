@@ -40,7 +40,7 @@ pub async fn subscribe(
     request: &ReadOptions,
     stop: watch::Receiver<bool>,
 ) -> Result<impl Stream<Item = Result<ReadResp, Status>> + Send + use<>, Refused> {
-    let settings = metadata::load_one(&*store, stream.as_str()).await?.settings;
+    let settings = metadata::load_for_read(&*store, &stream).await?;
     if settings.has_tombstone {
         return Err(Refused::StreamDeleted {
             stream: stream.to_string(),
