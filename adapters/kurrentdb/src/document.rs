@@ -1,4 +1,4 @@
-//! The implementation of [`DocumentStore`]: there are no documents.
+//! The implementation of [`DocumentStore`], which refuses every call.
 
 use async_trait::async_trait;
 use factum_core::document::{

@@ -1,4 +1,4 @@
-//! The implementation of [`SnapshotStore`]: there are no snapshots.
+//! The implementation of [`SnapshotStore`], which stores nothing.
 
 use async_trait::async_trait;
 use factum_core::error::StoreError;
