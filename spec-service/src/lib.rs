@@ -10,4 +10,5 @@ pub mod rest;
 pub mod server;
 pub mod settings;
 pub mod specs;
+pub mod web;
 pub mod wiring;

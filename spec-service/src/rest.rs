@@ -11,7 +11,7 @@ mod header_value;
 pub(crate) mod headers;
 mod health;
 pub(crate) mod input;
-mod metrics;
+pub(crate) mod metrics;
 mod names;
 pub(crate) mod number;
 pub(crate) mod openapi;

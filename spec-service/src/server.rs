@@ -11,6 +11,7 @@ use crate::grpc::{self, Grpc};
 use crate::metrics::SERVICE_METRICS;
 use crate::rest::{self, Api};
 use crate::settings::Settings;
+use crate::web;
 use crate::wiring::Wired;
 
 /// Serves both APIs until SIGINT or SIGTERM.
@@ -54,10 +55,11 @@ pub async fn run(settings: Settings) -> Result<()> {
         stopping: about_to_stop,
         stop: stopped.clone(),
     };
+    let routes = rest::router(api.clone()).merge(web::router(api));
     let servers = vec![
         (
             "REST",
-            tokio::spawn(rest::serve(rest, api, limits, stopped)),
+            tokio::spawn(rest::serve(rest, routes, limits, stopped)),
         ),
         ("gRPC", tokio::spawn(grpc::serve(grpc, calls))),
     ];

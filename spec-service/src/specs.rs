@@ -5,3 +5,4 @@ pub mod domain;
 pub mod grpc;
 pub mod rest;
 pub(crate) mod table;
+pub(crate) mod web;

@@ -162,7 +162,8 @@ fn is_body_error(status: StatusCode) -> bool {
     )
 }
 
-fn status(error: &AppError) -> StatusCode {
+/// Returns the status of an error.
+pub fn status(error: &AppError) -> StatusCode {
     match error {
         AppError::Refused(refusal) => match refusal.kind() {
             RefusalKind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
