@@ -21,7 +21,7 @@ use tower_http::trace::TraceLayer;
 
 use crate::rest::{Api, metrics};
 use crate::specs::web as specs;
-use failure::Failure;
+use failure::FailedPage;
 
 const STYLE: &str = include_str!("../assets/style.css");
 const HTMX: &str = include_str!("../assets/htmx-2.0.11.min.js");
@@ -47,7 +47,7 @@ pub fn router(api: Api) -> Router {
             api.timeout,
         ))
         .layer(CatchPanicLayer::custom(|_| {
-            Failure::internal().into_response()
+            FailedPage::internal().into_response()
         }))
         .layer(from_fn(protection::protect))
         .layer(TraceLayer::new_for_http())

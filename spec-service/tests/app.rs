@@ -184,118 +184,80 @@ async fn draft_does_not_show_through_the_published_version() {
     assert_eq!(draft.description.as_deref(), Some("for adults"));
 }
 
+/// Creates a specification with seven versions, of which each but the first is published.
+async fn seven_versions(specs: &Specs) -> SpecId {
+    let id = create(specs, "limits", &by("ann"))
+        .await
+        .expect("the write succeeds")
+        .id;
+    for number in 2..=7 {
+        let content = format!("limit: {number}\n");
+        update(specs, id, &content, &by("ann"))
+            .await
+            .expect("the write succeeds");
+        let published = specs.publish(id, Some(number), None, &by("ann")).await;
+        published.expect("the write succeeds");
+    }
+    id
+}
+
 #[tokio::test]
 async fn history_and_versions_are_paged() {
     let specs = node_on(&MemoryStore::new()).await;
-    let id = create(&specs, "limits", &by("ann")).await.unwrap().id;
-    for number in 2..=7 {
-        update(&specs, id, &format!("limit: {number}\n"), &by("ann"))
-            .await
-            .unwrap();
-        specs
-            .publish(id, Some(number), None, &by("ann"))
-            .await
-            .unwrap();
-    }
-    let (mut revisions, mut query) = (
-        Vec::new(),
-        PageQuery {
-            limit: 4,
-            after: None,
-        },
-    );
+    let id = seven_versions(&specs).await;
+    let context = RequestContext::default();
+    let (mut revisions, mut after) = (Vec::new(), None);
     loop {
-        let page = specs
-            .history(id, query, &RequestContext::default())
-            .await
-            .unwrap();
+        let query = PageQuery { limit: 4, after };
+        let page = specs.history(id, query, &context).await.unwrap();
         assert!(page.items.len() <= 4);
-        revisions.extend(
-            page.items
-                .iter()
-                .map(|change| change.event.record.version.get()),
-        );
-        query.after = page.next;
-        if page.next.is_none() {
+        let found = page.items.iter();
+        revisions.extend(found.map(|change| change.event.record.version.get()));
+        after = page.next;
+        if after.is_none() {
             break;
         }
     }
     assert_eq!(revisions, (1..=13).collect::<Vec<_>>());
-    let (mut contents, mut query) = (
-        Vec::new(),
-        PageQuery {
-            limit: 3,
-            after: None,
-        },
-    );
+    let (mut contents, mut after) = (Vec::new(), None);
     loop {
-        let page = specs
-            .versions(id, query, &RequestContext::default())
-            .await
-            .unwrap();
-        contents.extend(
-            page.items
-                .iter()
-                .map(|item| (item.version, item.content.to_string())),
-        );
-        query.after = page.next;
-        if page.next.is_none() {
+        let query = PageQuery { limit: 3, after };
+        let page = specs.versions(id, query, &context).await.unwrap();
+        let found = page.items.iter();
+        contents.extend(found.map(|item| (item.version, item.content.to_string())));
+        after = page.next;
+        if after.is_none() {
             break;
         }
     }
     let expected = (1..=7).map(|number| (number, format!("limit: {number}\n")));
     assert_eq!(contents, expected.collect::<Vec<_>>());
-    assert_eq!(
-        specs
-            .version(id, 6, &RequestContext::default())
-            .await
-            .unwrap()
-            .content
-            .as_str(),
-        "limit: 6\n"
-    );
+}
+
+#[tokio::test]
+async fn places_outside_of_a_specification_are_empty_or_refused() {
+    let specs = node_on(&MemoryStore::new()).await;
+    let id = seven_versions(&specs).await;
+    let context = RequestContext::default();
+    let version = specs.version(id, 6, &context).await.unwrap();
+    assert_eq!(version.content.as_str(), "limit: 6\n");
     for version in [0, 8, u64::MAX] {
-        let missing = specs
-            .version(id, version, &RequestContext::default())
-            .await
-            .unwrap_err();
+        let missing = specs.version(id, version, &context).await.unwrap_err();
         assert_eq!(missing.code(), "no_such_version");
     }
     for limit in [0, 101, usize::MAX] {
         let query = PageQuery { limit, after: None };
-        assert_eq!(
-            specs
-                .history(id, query, &RequestContext::default())
-                .await
-                .unwrap_err()
-                .code(),
-            "invalid_limit"
-        );
+        let invalid = specs.history(id, query, &context).await.unwrap_err();
+        assert_eq!(invalid.code(), "invalid_limit");
     }
-    let after_the_end = PageQuery {
-        limit: 1,
-        after: Some(Cursor(u64::MAX)),
-    };
-    assert_eq!(
-        specs
-            .versions(id, after_the_end, &RequestContext::default())
-            .await
-            .unwrap()
-            .items,
-        []
-    );
-    let after_the_end = PageQuery {
-        limit: 1,
-        after: Some(Cursor(u64::MAX)),
-    };
-    assert!(
-        specs
-            .history(id, after_the_end, &RequestContext::default())
-            .await
-            .unwrap()
-            .items
-            .is_empty()
-    );
+    let after = Some(Cursor(u64::MAX));
+    let versions = PageQuery { limit: 1, after };
+    let versions = specs.versions(id, versions, &context).await.unwrap();
+    assert_eq!(versions.items, []);
+    let after = Some(Cursor(u64::MAX));
+    let changes = PageQuery { limit: 1, after };
+    let changes = specs.history(id, changes, &context).await.unwrap();
+    assert!(changes.items.is_empty());
 }
 
 #[tokio::test]

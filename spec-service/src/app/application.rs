@@ -27,7 +27,9 @@ struct ApplicationState {
 }
 
 impl Application {
-    /// Creates a handle to the store of `engine`. `runtime` must update the read models of all capabilities.
+    /// Creates a handle to the store of `engine`.
+    ///
+    /// `runtime` must update the read models of all capabilities.
     #[must_use]
     pub fn new(engine: Engine, runtime: Runtime) -> Self {
         Self(Arc::new(ApplicationState {
@@ -88,7 +90,9 @@ impl Application {
         }
     }
 
-    /// Waits until the read models have reached `position`. A failure is only logged, because the write is stored.
+    /// Waits until the read models have reached `position`.
+    ///
+    /// A failure is only logged, because the write is stored.
     pub async fn wait_after_write(&self, position: Position) {
         let caught_up = self.0.runtime.wait_for(position);
         match tokio::time::timeout(READ_MODEL_TIMEOUT, caught_up).await {

@@ -66,7 +66,7 @@ impl<S: Sync> FromRequestParts<S> for MinPosition {
     }
 }
 
-/// Returns the headers of the response to a write: the entity tag of the new revision, and the position of the write.
+/// Returns the headers of the response to a write: the entity tag of the revision, and the position.
 pub fn write_headers(revision: u64, position: Position) -> [(HeaderName, String); 2] {
     [
         EntityTag::json(revision).header(),

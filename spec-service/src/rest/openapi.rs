@@ -51,7 +51,7 @@ struct ProblemBody {
     /// The status.
     #[schema(minimum = 400, maximum = 599)]
     status: u16,
-    /// What happened, and what to do about it.
+    /// The text for people: the event, the value, and the rule or the next step.
     detail: String,
     /// The stable error code, for programs.
     #[schema(example = "not_found")]
@@ -67,7 +67,7 @@ struct FieldProblem {
     /// The JSON pointer of the field (RFC 6901).
     #[schema(example = "/name")]
     pointer: String,
-    /// What is wrong.
+    /// The rule that the field breaks.
     detail: String,
 }
 
@@ -93,7 +93,7 @@ pub fn base() -> OpenApi {
         .build()
 }
 
-/// Adds to each operation what all operations have: the headers of requests and responses, and the problem.
+/// Adds the shared parts to each operation: the headers, and the problem.
 pub fn with_shared_parts(mut api: OpenApi) -> OpenApi {
     let components = api.components.get_or_insert_with(Default::default);
     for (name, schema) in [

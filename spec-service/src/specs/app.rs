@@ -75,7 +75,9 @@ impl Specs {
         self.list.page(context.tenant(), query).await
     }
 
-    /// Returns the changes of all specifications of the tenant, from position `from` on, followed by new changes.
+    /// Returns the changes of all specifications of the tenant, from position `from` on.
+    ///
+    /// New changes follow the stored ones.
     #[must_use]
     pub fn watch(&self, from: Position, context: &RequestContext) -> ChangeStream {
         let tenant = context.tenant().clone();

@@ -1,8 +1,9 @@
-//! [`Failure`]: the page that says why a request failed.
+//! [`FailedPage`]: the page that says why a request failed.
 
 use askama::Template;
 use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Response};
+use tracing::error;
 
 use super::frame::Frame;
 use crate::app::AppError;
@@ -10,7 +11,7 @@ use crate::rest::problem::status;
 
 /// A failed request.
 #[derive(Debug)]
-pub struct Failure {
+pub struct FailedPage {
     status: StatusCode,
     detail: String,
 }
@@ -23,7 +24,7 @@ struct FailurePage<'a> {
     detail: &'a str,
 }
 
-impl Failure {
+impl FailedPage {
     /// Creates a failure with a text for people.
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         let detail = detail.into();
@@ -47,14 +48,14 @@ impl Failure {
     }
 }
 
-impl From<AppError> for Failure {
+impl From<AppError> for FailedPage {
     fn from(error: AppError) -> Self {
         error.log();
         Self::new(status(&error), error.to_string())
     }
 }
 
-impl IntoResponse for Failure {
+impl IntoResponse for FailedPage {
     fn into_response(self) -> Response {
         let title = match self.status {
             StatusCode::NOT_FOUND => "Not found",
@@ -71,6 +72,17 @@ impl IntoResponse for Failure {
         match page.render() {
             Ok(html) => (self.status, Html(html)).into_response(),
             Err(_) => (self.status, self.detail).into_response(),
+        }
+    }
+}
+
+/// Renders a page.
+pub fn page(status: StatusCode, template: &impl Template) -> Response {
+    match template.render() {
+        Ok(html) => (status, Html(html)).into_response(),
+        Err(failure) => {
+            error!(error = %failure, "cannot render a page");
+            FailedPage::internal().into_response()
         }
     }
 }

@@ -5,7 +5,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
-use super::failure::Failure;
+use super::failure::FailedPage;
 
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -20,7 +20,7 @@ pub async fn protect(request: Request, next: Next) -> Response {
     } else {
         let detail =
             "the form was sent by another site; open the page of this service and send it again";
-        Failure::new(StatusCode::FORBIDDEN, detail).into_response()
+        FailedPage::new(StatusCode::FORBIDDEN, detail).into_response()
     };
     let headers = response.headers_mut();
     for (name, value) in [

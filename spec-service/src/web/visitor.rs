@@ -6,9 +6,9 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum_extra::extract::CookieJar;
 use axum_extra::extract::cookie::{Cookie, SameSite};
-use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use super::frame::Frame;
+use crate::access::domain::Caller;
 use crate::app::RequestContext;
 
 /// The cookie with the name that a visitor has chosen.
@@ -34,17 +34,13 @@ impl Visitor {
 
     /// Returns the context of a request.
     pub fn context(&self) -> RequestContext {
-        RequestContext {
-            actor: self.actor.clone(),
-            ..RequestContext::default()
-        }
+        RequestContext::of(Caller::development(self.actor.as_deref()))
     }
 }
 
 /// Returns the cookie that stores the name.
 pub fn cookie(actor: &str) -> Cookie<'static> {
-    let value = utf8_percent_encode(actor, NON_ALPHANUMERIC).to_string();
-    Cookie::build((COOKIE, value))
+    Cookie::build((COOKIE, actor.to_owned()))
         .path("/")
         .http_only(true)
         .same_site(SameSite::Strict)
@@ -58,8 +54,7 @@ impl<S: Sync> FromRequestParts<S> for Visitor {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         let jar = CookieJar::from_headers(&parts.headers);
         let actor = jar.get(COOKIE).and_then(|cookie| {
-            let name = percent_decode_str(cookie.value()).decode_utf8().ok()?;
-            let name = name.trim();
+            let name = cookie.value().trim();
             let is_name = !name.is_empty() && name.chars().count() <= MAX_ACTOR;
             is_name.then(|| name.to_owned())
         });

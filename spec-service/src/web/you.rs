@@ -9,8 +9,8 @@ use axum::routing::get;
 use axum_extra::extract::CookieJar;
 use serde::Deserialize;
 
-use super::failure::Failure;
-use super::frame::{Frame, page};
+use super::failure::{FailedPage, page};
+use super::frame::Frame;
 use super::visitor::{MAX_ACTOR, Visitor, cookie};
 use crate::rest::Api;
 
@@ -39,14 +39,14 @@ struct YouForm {
     actor: String,
 }
 
-async fn save(jar: CookieJar, Form(form): Form<YouForm>) -> Result<Response, Failure> {
+async fn save(jar: CookieJar, Form(form): Form<YouForm>) -> Result<Response, FailedPage> {
     let name = form.actor.trim();
     let length = name.chars().count();
     if name.is_empty() || length > MAX_ACTOR || name.chars().any(char::is_control) {
         let detail = format!(
             "invalid name: {length} characters; it must have 1 to {MAX_ACTOR}, and no control characters"
         );
-        return Err(Failure::new(StatusCode::UNPROCESSABLE_ENTITY, detail));
+        return Err(FailedPage::new(StatusCode::UNPROCESSABLE_ENTITY, detail));
     }
     Ok((jar.add(cookie(name)), Redirect::to("/")).into_response())
 }

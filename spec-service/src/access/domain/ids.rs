@@ -20,7 +20,7 @@ const MAX_NAMESPACE: usize = 63;
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("invalid {kind}: {text:?}; {rule}")]
 pub struct InvalidScopeId {
-    /// What the text should have been: `tenant` or `namespace`.
+    /// The kind of the id: `tenant` or `namespace`.
     pub kind: &'static str,
     /// The text, shortened.
     pub text: String,

@@ -23,7 +23,9 @@ const MAX_TENANTS: usize = 10_000;
 /// The maximum number of changes in a page.
 const MAX_PAGE: usize = 64;
 
-/// A stream of the changes of all specifications of a tenant in order, first stored changes, then new ones.
+/// A stream of the changes of all specifications of a tenant in order.
+///
+/// It returns first the stored changes, then new ones.
 pub struct ChangeStream {
     engine: Engine,
     tenant: TenantId,

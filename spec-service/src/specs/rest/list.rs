@@ -68,7 +68,7 @@ struct ListBody {
     next_cursor: Option<String>,
 }
 
-/// Handles `GET /v1/specs?namespace=&state=&limit=&cursor=`: a page of specifications in the order of creation.
+/// Handles `GET /v1/specs`: a page of specifications in the order of creation.
 ///
 /// Without a namespace, the specifications of all namespaces are listed; without a state, those in any state except deleted.
 #[utoipa::path(

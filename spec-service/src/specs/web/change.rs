@@ -4,14 +4,14 @@ use axum::extract::{Form, State};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use serde::Deserialize;
 
-use super::PageId;
+use super::page_id::PageId;
 use super::show::show;
 use crate::app::{AppError, RequestContext};
 use crate::rest::Api;
 use crate::rest::problem::status;
 use crate::specs::app::WriteResult;
 use crate::specs::domain::SpecId;
-use crate::web::failure::Failure;
+use crate::web::failure::FailedPage;
 use crate::web::visitor::Visitor;
 
 #[derive(Deserialize)]
@@ -44,7 +44,7 @@ pub async fn publish(
     visitor: Visitor,
     PageId(id): PageId,
     Form(form): Form<ChangeForm>,
-) -> Result<Response, Failure> {
+) -> Result<Response, FailedPage> {
     let context = form.context(&visitor);
     let written = api
         .specs
@@ -59,7 +59,7 @@ pub async fn deprecate(
     visitor: Visitor,
     PageId(id): PageId,
     Form(form): Form<ChangeForm>,
-) -> Result<Response, Failure> {
+) -> Result<Response, FailedPage> {
     let context = form.context(&visitor);
     let written = api.specs.deprecate(id, form.reason, &context).await;
     respond(&api, &visitor, id, written, "deprecated").await
@@ -71,7 +71,7 @@ pub async fn delete(
     visitor: Visitor,
     PageId(id): PageId,
     Form(form): Form<ChangeForm>,
-) -> Result<Response, Failure> {
+) -> Result<Response, FailedPage> {
     let context = form.context(&visitor);
     let written = api.specs.delete(id, form.reason(), &context).await;
     respond(&api, &visitor, id, written, "deleted").await
@@ -84,10 +84,9 @@ async fn respond(
     id: SpecId,
     written: Result<WriteResult, AppError>,
     done: &str,
-) -> Result<Response, Failure> {
-    let error = match written {
-        Ok(_) => return Ok(Redirect::to(&format!("/ui/specs/{id}?done={done}")).into_response()),
-        Err(error) => error,
+) -> Result<Response, FailedPage> {
+    let Err(error) = written else {
+        return Ok(Redirect::to(&format!("/ui/specs/{id}?done={done}")).into_response());
     };
     let text = match error {
         AppError::RevisionMismatch { .. } => {

@@ -7,14 +7,15 @@ use axum::response::{IntoResponse as _, Redirect, Response};
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::PageId;
+use super::page_id::PageId;
+use crate::access::domain::NamespaceId;
 use crate::app::{AppError, RequestContext};
 use crate::rest::Api;
 use crate::rest::problem::status;
 use crate::specs::app::{NewSpec, NewVersion};
 use crate::specs::domain::SpecId;
-use crate::web::failure::Failure;
-use crate::web::frame::{Frame, page};
+use crate::web::failure::{FailedPage, page};
+use crate::web::frame::Frame;
 use crate::web::visitor::Visitor;
 
 /// The form with the input that the visitor sent, and the reason why it was not saved.
@@ -29,6 +30,7 @@ struct EditPage {
     max_content: usize,
     key: String,
     revision: u64,
+    namespace: String,
     name: String,
     description: String,
     content: String,
@@ -68,6 +70,7 @@ impl EditPage {
 pub async fn new(State(api): State<Api>, visitor: Visitor) -> Response {
     let form = CreateForm {
         key: Uuid::now_v7().to_string(),
+        namespace: NamespaceId::default().to_string(),
         ..CreateForm::default()
     };
     form.page(&api, &visitor, None).respond()
@@ -76,6 +79,7 @@ pub async fn new(State(api): State<Api>, visitor: Visitor) -> Response {
 #[derive(Default, Deserialize)]
 pub struct CreateForm {
     key: String,
+    namespace: String,
     name: String,
     description: String,
     content: String,
@@ -93,6 +97,7 @@ impl CreateForm {
             max_content: api.max_content,
             key: self.key,
             revision: 0,
+            namespace: self.namespace,
             name: self.name,
             description: self.description,
             content: self.content,
@@ -109,6 +114,7 @@ pub async fn create(
 ) -> Response {
     let content = unix_lines(&form.content);
     let new = NewSpec {
+        namespace: Some(form.namespace.trim()),
         name: form.name.trim(),
         content: content.as_bytes(),
         description: Some(form.description.clone()),
@@ -139,9 +145,13 @@ pub async fn edit(
     State(api): State<Api>,
     visitor: Visitor,
     PageId(id): PageId,
-) -> Result<Response, Failure> {
-    let latest = api.specs.get(id, None).await?.latest_version;
-    let spec = api.specs.get(id, Some(latest)).await?;
+) -> Result<Response, FailedPage> {
+    let latest = api
+        .specs
+        .get(id, None, &visitor.context())
+        .await?
+        .latest_version;
+    let spec = api.specs.get(id, Some(latest), &visitor.context()).await?;
     let form = UpdateForm {
         key: Uuid::now_v7().to_string(),
         revision: spec.revision,
@@ -180,6 +190,7 @@ impl UpdateForm {
             max_content: api.max_content,
             key: self.key,
             revision: self.revision,
+            namespace: String::new(),
             name,
             description: self.description,
             content: self.content,
@@ -194,7 +205,7 @@ pub async fn update(
     visitor: Visitor,
     PageId(id): PageId,
     Form(form): Form<UpdateForm>,
-) -> Result<Response, Failure> {
+) -> Result<Response, FailedPage> {
     let content = unix_lines(&form.content);
     let new = NewVersion {
         content: content.as_bytes(),
@@ -215,7 +226,7 @@ pub async fn update(
         }
         Err(error) => error,
     };
-    let spec = api.specs.get(id, None).await?;
+    let spec = api.specs.get(id, None, &visitor.context()).await?;
     let mut problem = EditProblem::of(&error);
     if matches!(error, AppError::RevisionMismatch { .. }) {
         problem.text = format!(

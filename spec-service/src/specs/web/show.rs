@@ -8,14 +8,14 @@ use factum::Timestamp;
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::PageId;
 use super::lines::{Line, lines};
+use super::page_id::PageId;
 use crate::app::{AppError, Cursor, InvalidCursor, PageQuery};
 use crate::rest::Api;
 use crate::specs::app::{Change, SpecVersion, SpecView};
 use crate::specs::domain::{Action, SpecEvent, SpecId};
-use crate::web::failure::Failure;
-use crate::web::frame::{Frame, page};
+use crate::web::failure::{FailedPage, page};
+use crate::web::frame::Frame;
 use crate::web::visitor::Visitor;
 
 /// The number of items on a page.
@@ -43,6 +43,10 @@ impl ShowPage<'_> {
         self.spec.published_version != Some(self.spec.version)
     }
 
+    fn is_newer_hidden(&self) -> bool {
+        self.spec.version < self.spec.latest_version
+    }
+
     fn can_publish(&self) -> bool {
         self.allows(Action::Publish) && self.is_unpublished()
     }
@@ -60,7 +64,7 @@ pub async fn current(
     visitor: Visitor,
     PageId(id): PageId,
     Query(parameters): Query<ShowParameters>,
-) -> Result<Response, Failure> {
+) -> Result<Response, FailedPage> {
     let done = match parameters.done.as_deref() {
         Some("created") => Some("The draft was created."),
         Some("published") => Some("The version is published."),
@@ -83,7 +87,7 @@ pub async fn version(
     PageId(id): PageId,
     Path(VersionPath { version }): Path<VersionPath>,
     Query(parameters): Query<ShowParameters>,
-) -> Result<Response, Failure> {
+) -> Result<Response, FailedPage> {
     let done = parameters.done.is_some_and(|done| done == "saved");
     let done = done.then_some("The version was added.");
     show(&api, &visitor, id, Some(version), done, None).await
@@ -97,8 +101,8 @@ pub async fn show(
     version: Option<u64>,
     done: Option<&'static str>,
     problem: Option<(StatusCode, String)>,
-) -> Result<Response, Failure> {
-    let spec = api.specs.get(id, version).await?;
+) -> Result<Response, FailedPage> {
+    let spec = api.specs.get(id, version, &visitor.context()).await?;
     let (status, problem) = problem.map_or((StatusCode::OK, None), |(status, text)| {
         (status, Some(text))
     });
@@ -116,12 +120,12 @@ pub async fn show(
 }
 
 #[derive(Deserialize)]
-pub struct PageParameters {
+pub struct AfterParameter {
     after: Option<String>,
 }
 
-impl PageParameters {
-    fn query<const KIND: char>(&self) -> Result<PageQuery<Cursor<KIND>>, Failure> {
+impl AfterParameter {
+    fn query<const KIND: char>(&self) -> Result<PageQuery<Cursor<KIND>>, FailedPage> {
         let after = self.after.as_deref().map(str::parse).transpose();
         let after = after.map_err(|error: InvalidCursor| AppError::from(error))?;
         Ok(PageQuery { limit: PAGE, after })
@@ -154,13 +158,16 @@ pub async fn versions(
     State(api): State<Api>,
     visitor: Visitor,
     PageId(id): PageId,
-    Query(parameters): Query<PageParameters>,
-) -> Result<Response, Failure> {
-    let found = api.specs.versions(id, parameters.query()?).await?;
+    Query(parameters): Query<AfterParameter>,
+) -> Result<Response, FailedPage> {
+    let found = api
+        .specs
+        .versions(id, parameters.query()?, &visitor.context())
+        .await?;
     let shown = VersionsPage {
         frame: visitor.frame("specs"),
         tab: "versions",
-        spec: api.specs.get(id, None).await?,
+        spec: api.specs.get(id, None, &visitor.context()).await?,
         done: None,
         versions: found.items,
         next: found
@@ -220,13 +227,16 @@ pub async fn history(
     State(api): State<Api>,
     visitor: Visitor,
     PageId(id): PageId,
-    Query(parameters): Query<PageParameters>,
-) -> Result<Response, Failure> {
-    let found = api.specs.history(id, parameters.query()?).await?;
+    Query(parameters): Query<AfterParameter>,
+) -> Result<Response, FailedPage> {
+    let found = api
+        .specs
+        .history(id, parameters.query()?, &visitor.context())
+        .await?;
     let shown = HistoryPage {
         frame: visitor.frame("specs"),
         tab: "history",
-        spec: api.specs.get(id, None).await?,
+        spec: api.specs.get(id, None, &visitor.context()).await?,
         done: None,
         changes: found.items.iter().map(HistoryItem::of).collect(),
         next: found
