@@ -10,6 +10,11 @@ use crate::specs::domain::{
     UpdateSpec,
 };
 use crate::specs::table::SpecTable;
+use crate::webhooks::WebhookDirectory;
+use crate::webhooks::domain::{
+    ChangeWebhook, CreateWebhook, DeleteWebhook, DisableWebhook, EnableWebhook, ReplayDeliveries,
+    RotateSecret, Webhook,
+};
 
 /// Returns the catalog of the domain, with the lifecycle of a specification.
 pub fn catalog() -> Catalog {
@@ -26,6 +31,15 @@ pub fn catalog() -> Catalog {
         .command::<DeprecateSpec>()
         .command::<DeleteSpec>()
         .projection::<SpecTable>()
+        .aggregate::<Webhook>()
+        .command::<CreateWebhook>()
+        .command::<ChangeWebhook>()
+        .command::<RotateSecret>()
+        .command::<DisableWebhook>()
+        .command::<EnableWebhook>()
+        .command::<ReplayDeliveries>()
+        .command::<DeleteWebhook>()
+        .projection::<WebhookDirectory>()
         .states(lifecycle())
 }
 

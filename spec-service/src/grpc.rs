@@ -1,4 +1,4 @@
-//! The gRPC API of `proto/spec/v1/spec.proto`, with health and reflection services.
+//! The gRPC API of the contract in `proto/spec/v1`, with health and reflection services.
 
 mod codec;
 pub(crate) mod fields;
@@ -21,9 +21,15 @@ use tower::util::MapRequestLayer;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::trace::TraceLayer;
 
+use crate::audit::Audit;
+use crate::audit::grpc::AuditCalls;
 use crate::specs::app::Specs;
 use crate::specs::grpc::GrpcService;
+use crate::webhooks::app::Webhooks;
+use crate::webhooks::grpc::WebhookCalls;
+use generated::audit_service_server::AuditServiceServer;
 use generated::spec_service_server::SpecServiceServer;
+use generated::webhook_service_server::WebhookServiceServer;
 
 /// The encoded `FileDescriptorSet` of the messages and services.
 pub const DESCRIPTOR: &[u8] = include_bytes!("../proto/spec.v1.bin");
@@ -32,6 +38,10 @@ pub const DESCRIPTOR: &[u8] = include_bytes!("../proto/spec.v1.bin");
 pub struct Grpc {
     /// The specifications.
     pub specs: Specs,
+    /// The audit report.
+    pub audit: Audit,
+    /// The webhooks.
+    pub webhooks: Webhooks,
     /// The maximum size of a content in bytes. A message can be 64 KiB larger.
     pub max_content: usize,
     /// The timeout of a call. Streams have no timeout.
@@ -55,12 +65,24 @@ pub async fn serve(listener: TcpListener, grpc: Grpc) -> Result<()> {
     reporter
         .set_serving::<SpecServiceServer<GrpcService>>()
         .await;
+    reporter
+        .set_serving::<WebhookServiceServer<WebhookCalls>>()
+        .await;
+    reporter
+        .set_serving::<AuditServiceServer<AuditCalls>>()
+        .await;
     let mut stopping = grpc.stopping;
     let report = tokio::spawn(async move {
         // An error means that the sender was dropped.
         let _ = stopping.wait_for(|stopping| *stopping).await;
         reporter
             .set_not_serving::<SpecServiceServer<GrpcService>>()
+            .await;
+        reporter
+            .set_not_serving::<WebhookServiceServer<WebhookCalls>>()
+            .await;
+        reporter
+            .set_not_serving::<AuditServiceServer<AuditCalls>>()
             .await;
         let everything = tonic_health::ServingStatus::NotServing;
         reporter.set_service_status("", everything).await;
@@ -76,6 +98,8 @@ pub async fn serve(listener: TcpListener, grpc: Grpc) -> Result<()> {
         grpc.stop.clone(),
     ))
     .max_decoding_message_size(grpc.max_content + 64 * 1024);
+    let audit = AuditServiceServer::new(AuditCalls::new(grpc.audit));
+    let webhooks = WebhookServiceServer::new(WebhookCalls::new(grpc.webhooks));
     let call_metrics = CallMetricsLayer::new(&[
         DESCRIPTOR,
         tonic_health::pb::FILE_DESCRIPTOR_SET,
@@ -101,6 +125,8 @@ pub async fn serve(listener: TcpListener, grpc: Grpc) -> Result<()> {
         .layer(MapRequestLayer::new(trace::continue_trace))
         .layer(CatchPanicLayer::custom(status::panic_response))
         .add_service(specs)
+        .add_service(webhooks)
+        .add_service(audit)
         .add_service(health)
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?)

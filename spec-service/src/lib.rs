@@ -2,7 +2,9 @@
 
 pub mod access;
 pub mod app;
+pub mod audit;
 pub mod catalog;
+pub mod changes;
 pub mod content;
 pub mod grpc;
 pub mod metrics;
@@ -11,4 +13,5 @@ pub mod server;
 pub mod settings;
 pub mod specs;
 pub mod web;
+pub mod webhooks;
 pub mod wiring;

@@ -41,8 +41,11 @@ use utoipa_swagger_ui::SwaggerUi;
 pub use api::Api;
 use problem::{Problem, ProblemSummary};
 
+use crate::audit::rest as audit;
+use crate::changes::rest as changes;
 use crate::metrics::record_refusal;
 use crate::specs::rest as specs;
+use crate::webhooks::rest as webhooks;
 pub use serve::serve;
 
 /// Returns the routes with their descriptions.
@@ -73,6 +76,9 @@ pub fn router(api: Api) -> Router {
     // Each layer wraps the ones before it, so `to_problem` also converts the errors of the layers before it.
     described
         .merge(SwaggerUi::new("/docs").url("/openapi.json", openapi()))
+        .merge(webhooks::routes())
+        .merge(changes::routes())
+        .merge(audit::routes())
         .route("/catalog", get(catalog::markdown))
         .route("/catalog/schema.json", get(catalog::json_schema))
         .route("/catalog/asyncapi.json", get(catalog::asyncapi))

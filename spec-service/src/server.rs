@@ -7,6 +7,8 @@ use factum_server::shutdown::{finish, shutdown_signal};
 use tokio::sync::watch;
 use tracing::info;
 
+use crate::audit::Audit;
+use crate::changes::Changes;
 use crate::grpc::{self, Grpc};
 use crate::metrics::SERVICE_METRICS;
 use crate::rest::{self, Api};
@@ -37,9 +39,18 @@ pub async fn run(settings: Settings) -> Result<()> {
     let (stop, stopped) = watch::channel(false);
     let connections = &settings.connections;
     let limits = connections.limits(settings.idle_timeout, connections.send_timeout);
+    let changes = Changes::new(
+        wired.app.clone(),
+        wired.specs.clone(),
+        settings.max_streams,
+        stopped.clone(),
+    );
     let api = Api {
+        audit: Audit::new(wired.app.clone()),
+        changes,
         app: wired.app.clone(),
         specs: wired.specs.clone(),
+        webhooks: wired.webhooks.clone(),
         max_content: settings.max_content_bytes,
         ready_lag: settings.ready_lag,
         stopping: about_to_stop.clone(),
@@ -47,7 +58,9 @@ pub async fn run(settings: Settings) -> Result<()> {
         metrics,
     };
     let calls = Grpc {
+        audit: Audit::new(wired.app.clone()),
         specs: wired.specs.clone(),
+        webhooks: wired.webhooks.clone(),
         max_content: settings.max_content_bytes,
         timeout: settings.request_timeout,
         limits,

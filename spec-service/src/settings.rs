@@ -9,6 +9,7 @@ use factum_server::settings::{ConnectionSettings, count, seconds, timeout};
 use factum_server::telemetry::TelemetrySettings;
 
 use crate::content::{DEFAULT_MAX_BYTES, MAX_BYTES_LIMIT};
+use crate::webhooks::delivery::{AddressRules, DeliveryClient, Network, RetrySchedule};
 
 /// The Spec Service: the lifecycle of small YAML specifications over REST and gRPC.
 #[derive(Debug, Clone, Parser)]
@@ -50,7 +51,7 @@ pub struct Settings {
     #[arg(long, env = "IDLE_TIMEOUT", default_value = "75", value_parser = timeout)]
     pub idle_timeout: Duration,
 
-    /// Maximum number of gRPC streams of changes; further ones are rejected.
+    /// Maximum number of streams of changes of each API; further ones are rejected.
     #[arg(long, env = "MAX_STREAMS", default_value_t = 256, value_parser = count)]
     pub max_streams: usize,
 
@@ -62,6 +63,10 @@ pub struct Settings {
     #[arg(long, env = "GRACE", default_value = "10", value_parser = seconds)]
     pub grace: Duration,
 
+    /// The settings of webhooks.
+    #[command(flatten)]
+    pub webhooks: WebhookDeliverySettings,
+
     /// Metrics collection and the route `GET /metrics`: true or false.
     #[arg(long, env = "METRICS", default_value_t = true, action = ArgAction::Set)]
     pub metrics: bool,
@@ -69,6 +74,44 @@ pub struct Settings {
     /// The settings of logs and traces.
     #[command(flatten)]
     pub telemetry: TelemetrySettings,
+}
+
+/// The settings of the deliveries of webhooks.
+#[derive(Debug, Clone, clap::Args)]
+pub struct WebhookDeliverySettings {
+    /// Networks that webhooks may reach besides public addresses, such as 10.1.0.0/16; also without TLS.
+    #[arg(long, env = "WEBHOOK_ALLOWED_NETWORKS", value_delimiter = ',')]
+    pub webhook_allowed_networks: Vec<Network>,
+
+    /// Delivery timeout in seconds: from the resolution of the host to the end of the answer.
+    #[arg(long, env = "WEBHOOK_TIMEOUT", default_value = "15", value_parser = timeout)]
+    pub webhook_timeout: Duration,
+
+    /// Pause in seconds after the first failed attempt of a delivery; later pauses double, up to an hour.
+    #[arg(long, env = "WEBHOOK_RETRY_PAUSE", default_value = "5", value_parser = timeout)]
+    pub webhook_retry_pause: Duration,
+
+    /// Retry time in hours, 1 to 72; a webhook that fails for this time is disabled.
+    #[arg(long, env = "WEBHOOK_RETRY_HOURS", default_value_t = 72, value_parser = clap::value_parser!(u32).range(1..=72))]
+    pub webhook_retry_hours: u32,
+}
+
+impl WebhookDeliverySettings {
+    /// Creates the client of deliveries.
+    #[must_use]
+    pub fn client(&self) -> DeliveryClient {
+        let rules = AddressRules::allowing(self.webhook_allowed_networks.clone());
+        DeliveryClient::new(rules, self.webhook_timeout)
+    }
+
+    /// Returns the times of the attempts.
+    #[must_use]
+    pub fn schedule(&self) -> RetrySchedule {
+        RetrySchedule {
+            first_pause: self.webhook_retry_pause,
+            retry_time: Duration::from_secs(u64::from(self.webhook_retry_hours) * 3_600),
+        }
+    }
 }
 
 /// The database of the specifications.

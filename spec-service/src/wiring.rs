@@ -13,6 +13,9 @@ use crate::app::Application;
 use crate::settings::{Database, Settings};
 use crate::specs::app::Specs;
 use crate::specs::table::{SpecTable, SpecTableList};
+use crate::webhooks::WebhookDirectory;
+use crate::webhooks::app::Webhooks;
+use crate::webhooks::delivery::{Dispatcher, load_key};
 
 /// The capabilities, with the store that must be closed at shutdown.
 pub struct Wired {
@@ -20,6 +23,9 @@ pub struct Wired {
     pub app: Application,
     /// The specifications.
     pub specs: Specs,
+    /// The webhooks.
+    pub webhooks: Webhooks,
+    dispatcher: Dispatcher,
     store: SpecStore,
 }
 
@@ -35,49 +41,70 @@ impl Wired {
     /// Returns an error if the database cannot be opened, or if it has a newer version.
     pub async fn open(settings: &Settings) -> anyhow::Result<Self> {
         let wired = match &settings.database_url {
-            Database::Sqlite(file) => Self::sqlite(file).await,
-            Database::Postgres(url) => Self::postgres(url, &settings.database_schema).await,
+            Database::Sqlite(file) => Self::sqlite(file, settings).await,
+            Database::Postgres(url) => Self::postgres(url, settings).await,
         };
         let mut wired = wired.context("the database cannot be opened")?;
         wired.specs = wired.specs.max_content(settings.max_content_bytes);
         Ok(wired)
     }
 
-    async fn sqlite(file: &Path) -> anyhow::Result<Self> {
+    async fn sqlite(file: &Path, settings: &Settings) -> anyhow::Result<Self> {
         let store = SqliteStore::open(file)
             .await
             .with_context(|| file.display().to_string())?;
-        Self::start(store.clone(), SpecStore::Sqlite(store)).await
+        Self::start(store.clone(), SpecStore::Sqlite(store), settings).await
     }
 
-    async fn postgres(url: &str, schema: &str) -> anyhow::Result<Self> {
+    async fn postgres(url: &str, settings: &Settings) -> anyhow::Result<Self> {
         let server: PgConnectOptions = url.parse()?;
-        let store = PostgresOptions::new(server).schema(schema).open().await?;
-        Self::start(store.clone(), SpecStore::Postgres(store)).await
+        let options = PostgresOptions::new(server).schema(&settings.database_schema);
+        let store = options.open().await?;
+        Self::start(store.clone(), SpecStore::Postgres(store), settings).await
     }
 
     /// Starts the projections, and waits until the read models can be read.
     ///
     /// If a read model cannot be created, writes still work, and the health check reports the error.
-    async fn start<D>(database: D, store: SpecStore) -> anyhow::Result<Self>
+    async fn start<D>(database: D, store: SpecStore, settings: &Settings) -> anyhow::Result<Self>
     where
         D: SqlDatabase + Clone,
     {
         let engine = Engine::new(database.clone());
+        let directory = InMemory::<WebhookDirectory>::new();
         let runtime = Runtime::builder(&engine)
             .projection(database.read_model(SpecTable))
+            .projection(directory.clone())
             .start()
             .await?;
         if let Err(error) = runtime.wait_for(Position::ZERO).await {
             tracing::error!(%error, "the list of specifications is not available");
         }
+        let key = load_key(&database).await?;
+        let client = settings.webhooks.client();
+        let schedule = settings.webhooks.schedule();
+        let dispatcher = Dispatcher::start(
+            engine.clone(),
+            directory.clone(),
+            client,
+            key.clone(),
+            schedule,
+        );
         let app = Application::new(engine, runtime);
         let specs = Specs::new(app.clone(), SpecTableList(database));
-        Ok(Self { app, specs, store })
+        let webhooks = Webhooks::new(app.clone(), directory, key);
+        Ok(Self {
+            app,
+            specs,
+            webhooks,
+            dispatcher,
+            store,
+        })
     }
 
-    /// Stops the projections, waits for running writes, and closes the database.
+    /// Stops the deliveries and the projections, waits for running writes, and closes the database.
     pub async fn close(self) {
+        self.dispatcher.stop().await;
         self.app.stop().await;
         match self.store {
             SpecStore::Sqlite(store) => store.close().await,

@@ -14,12 +14,16 @@ use reqwest::{Method, StatusCode, header};
 use serde_json::Value;
 use spec_service::catalog::catalog;
 use spec_service::specs::domain::SpecEvent;
+use spec_service::webhooks::domain::WebhookEvent;
 
 use server::Server;
 
 #[test]
 fn stored_events_match_the_schema_lock() {
-    events_lock("events.lock").event::<SpecEvent>().check();
+    events_lock("events.lock")
+        .event::<SpecEvent>()
+        .event::<WebhookEvent>()
+        .check();
 }
 
 /// Compares the copy, or writes it with `FACTUM_UPDATE=1`.

@@ -8,7 +8,8 @@ use std::path::Path;
 
 use prost::Message;
 
-const CONTRACT: &str = "spec/v1/spec.proto";
+/// The folder of the contract, with a file for each service.
+const CONTRACT: &str = "spec/v1";
 const CODE: &str = "src/grpc/generated.rs";
 /// The contract in binary form, for server reflection.
 const DESCRIPTORS: &str = "proto/spec.v1.bin";
@@ -16,7 +17,8 @@ const DESCRIPTORS: &str = "proto/spec.v1.bin";
 #[test]
 fn generated_code_matches_the_contract() {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut files = protox::compile([CONTRACT], [package.join("proto")]).unwrap();
+    let contract = contract(package);
+    let mut files = protox::compile(&contract, [package.join("proto")]).unwrap();
     let scratch = tempfile::tempdir().unwrap();
     tonic_prost_build::configure()
         .codec_path("crate::grpc::codec::ContractCodec")
@@ -27,11 +29,22 @@ fn generated_code_matches_the_contract() {
     let code = fs::read(scratch.path().join("spec.v1.rs")).unwrap();
 
     // Reflection returns the comments of the contract. The comments of its imports are removed.
-    for file in files.file.iter_mut().filter(|file| file.name() != CONTRACT) {
-        file.source_code_info = None;
+    for file in &mut files.file {
+        if !contract.iter().any(|name| name == file.name()) {
+            file.source_code_info = None;
+        }
     }
     check_or_update(&package.join(CODE), &code);
     check_or_update(&package.join(DESCRIPTORS), &files.encode_to_vec());
+}
+
+/// Returns the files of the contract, in the order of their names.
+fn contract(package: &Path) -> Vec<String> {
+    let files = fs::read_dir(package.join("proto").join(CONTRACT)).unwrap();
+    let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<String> = names.map(|name| format!("{CONTRACT}/{name}")).collect();
+    names.sort();
+    names
 }
 
 /// Compares the file at `path` with `expected`, or writes it if `UPDATE_PROTO` is set.

@@ -14,8 +14,12 @@ use factum_memory::MemoryStore;
 use serde_json::{Value, json};
 use spec_service::access::domain::TenantId;
 use spec_service::app::{AppError, Application};
+use spec_service::audit::Audit;
+use spec_service::changes::Changes;
 use spec_service::rest::{Api, router};
 use spec_service::specs::app::{ListPage, ListQuery, SpecList, Specs};
+use spec_service::webhooks::app::Webhooks;
+use spec_service::webhooks::delivery::SecretKey;
 use tokio::sync::watch;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
@@ -62,8 +66,13 @@ async fn rest_answer(error: fn() -> StoreError) -> (u16, Value, bool) {
     let engine = Engine::new(MemoryStore::new());
     let runtime = Runtime::builder(&engine).start().await.unwrap();
     let app = Application::new(engine, runtime);
+    let specs = Specs::new(app.clone(), FailingList(error));
+    let stop = watch::channel(false).1;
     let mut router = router(Api {
-        specs: Specs::new(app.clone(), FailingList(error)),
+        audit: Audit::new(app.clone()),
+        changes: Changes::new(app.clone(), specs.clone(), 1, stop),
+        specs,
+        webhooks: Webhooks::new(app.clone(), InMemory::new(), SecretKey::new([0; 32])),
         app,
         max_content: 2_048,
         ready_lag: 1_000,

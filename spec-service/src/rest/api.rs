@@ -5,7 +5,10 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::app::Application;
+use crate::audit::Audit;
+use crate::changes::Changes;
 use crate::specs::app::Specs;
+use crate::webhooks::app::Webhooks;
 use factum_server::metrics::Exporter;
 
 /// The state and settings of the REST API.
@@ -15,6 +18,12 @@ pub struct Api {
     pub app: Application,
     /// The specifications.
     pub specs: Specs,
+    /// The webhooks.
+    pub webhooks: Webhooks,
+    /// The audit report.
+    pub audit: Audit,
+    /// The streams of changes.
+    pub changes: Changes,
     /// The maximum size of a content in bytes. A request body can be larger because of JSON escapes.
     pub max_content: usize,
     /// The maximum lag of a projection, in events, for the service to be ready.

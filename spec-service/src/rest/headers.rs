@@ -20,6 +20,7 @@ use crate::app::RequestContext;
 pub const ACTOR: HeaderName = HeaderName::from_static("x-actor");
 pub const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
 pub const POSITION: HeaderName = HeaderName::from_static("x-position");
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// The maximum length of the actor, in bytes.
@@ -63,6 +64,20 @@ impl<S: Sync> FromRequestParts<S> for MinPosition {
         let position = position.map(|text| number(text).ok_or(text)).transpose();
         let position = position.map_err(|_| invalid_header(&POSITION, "a number"))?;
         Ok(Self(position.map(Position::new)))
+    }
+}
+
+/// An extractor of the id of the last server-sent event that the client has received.
+pub struct LastEventId(pub Option<u64>);
+
+impl<S: Sync> FromRequestParts<S> for LastEventId {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let last = single(&parts.headers, &LAST_EVENT_ID)?.filter(|last| !last.is_empty());
+        let last = last.map(|text| number(text).ok_or(text)).transpose();
+        last.map(Self)
+            .map_err(|_| invalid_header(&LAST_EVENT_ID, "the id of an event"))
     }
 }
 

@@ -3,14 +3,17 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use factum::{Engine, Runtime};
+use factum::{Engine, InMemory, Runtime};
 use factum_memory::MemoryStore;
 use factum_server::net::ConnectionLimits;
 use spec_service::access::domain::TenantId;
 use spec_service::app::{AppError, Application};
+use spec_service::audit::Audit;
 use spec_service::grpc::generated::spec_service_client::SpecServiceClient;
 use spec_service::grpc::{Grpc, serve};
 use spec_service::specs::app::{ListPage, ListQuery, SpecList, Specs};
+use spec_service::webhooks::app::Webhooks;
+use spec_service::webhooks::delivery::SecretKey;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -73,8 +76,12 @@ impl InProcess {
         let address = listener.local_addr().expect("the listener has an address");
         let (stopping, about_to_stop) = watch::channel(false);
         let (stop, stopped) = watch::channel(false);
+        let app = Application::new(engine, runtime);
+        let key = SecretKey::new([0; 32]);
         let grpc = Grpc {
-            specs: Specs::new(Application::new(engine, runtime), list),
+            audit: Audit::new(app.clone()),
+            webhooks: Webhooks::new(app.clone(), InMemory::new(), key),
+            specs: Specs::new(app, list),
             max_content: 2048,
             timeout,
             limits: ConnectionLimits::default(),

@@ -1,0 +1,19 @@
+//! The rules of webhooks, independent of tokio, SQL and HTTP.
+
+mod command;
+mod filter;
+mod rejection;
+mod target;
+mod webhook;
+
+pub use command::{
+    ChangeWebhook, CreateWebhook, DeleteWebhook, DisableWebhook, EnableWebhook, ReplayDeliveries,
+    RotateSecret,
+};
+pub use filter::{EventFilter, InvalidFilter};
+pub use rejection::WebhookRejection;
+pub use target::{InvalidTarget, TargetUrl};
+pub use webhook::{
+    MAX_OVERLAP_SECONDS, MAX_WEBHOOKS, Registration, TenantWebhooks, Webhook, WebhookEvent,
+    WebhookId, WebhookSettings, WebhookStatus,
+};
