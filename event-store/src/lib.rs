@@ -19,4 +19,5 @@ pub mod serving;
 pub mod settings;
 mod split;
 mod stop;
+mod stored_events;
 pub mod umadb;

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::event::{client_id, revision};
 use super::expected::ExpectedState;
 use super::stream_write::{EventWrite, Written};
+use crate::stored_events::are_stored;
 
 /// The place at which the events of a repeated write are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,15 +109,11 @@ async fn compare(
     index: usize,
     stored: &RecordedEvent,
 ) -> Result<Option<Vec<Written>>, StoreError> {
-    let only_stream = match write.streams() {
-        [only] => Some(&only.stream),
-        _ => None,
+    let (read, place) = match write.streams() {
+        [only] => (Read::stream(only.stream.clone()), stored.version.get()),
+        _ => (Read::all(Query::all()), stored.position.get()),
     };
-    let place = |event: &RecordedEvent| match only_stream {
-        Some(_) => event.version.get(),
-        None => event.position.get(),
-    };
-    let Some(mut after) = place(stored).checked_sub(index as u64 + 1) else {
+    let Some(after) = place.checked_sub(index as u64 + 1) else {
         return Ok(None);
     };
     let unchanged = Written {
@@ -124,27 +121,13 @@ async fn compare(
         position: None,
     };
     let mut results = vec![unchanged; write.streams().len()];
-    let mut next = 0;
-    while next < write.events().len() {
-        let read = match only_stream {
-            Some(stream) => Read::stream(stream.clone()),
-            None => Read::all(Query::all()),
-        };
-        let limit = write.events().len() - next;
-        let page = store.read(read.after(after).limit(limit)).await?;
-        if page.events.is_empty() {
-            return Ok(None);
-        }
-        for event in page.events {
-            if !is_stored(write, next, &event) {
-                return Ok(None);
-            }
-            results[write.events()[next].stream] = written(&event);
-            next += 1;
-            after = place(&event);
-        }
-    }
-    Ok(Some(results))
+    let is_event = |index: usize, event: &RecordedEvent| {
+        results[write.events()[index].stream] = written(event);
+        is_stored(write, index, event)
+    };
+    let count = write.events().len();
+    let is_repeated = are_stored(store, read.after(after), count, is_event).await?;
+    Ok(is_repeated.then_some(results))
 }
 
 fn written(last: &RecordedEvent) -> Written {

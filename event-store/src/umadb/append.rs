@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use factum::store::{
-    Append, AppendCondition, AppendError, Conflict, ExpectedVersion, Query, Read, Store,
-    StoreError, Violation,
+    Append, AppendCondition, AppendError, Conflict, ExpectedVersion, Query, Read, RecordedEvent,
+    Store, Violation,
 };
 use factum::{Position, StreamId};
 use factum_compatible_protocols::umadb;
@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::error::{append_refused, store_failed};
 use super::{event, query, tracking};
-use crate::paged_read::PagedRead;
+use crate::stored_events::are_stored;
 
 /// Stores the events of `request` in `stream`, and returns the position of the last one.
 ///
@@ -126,20 +126,12 @@ impl Repetition {
 
 /// Returns the position of the last event if the first events of `read` have the ids `ids`.
 async fn compare(store: &Arc<dyn Store>, read: Read, ids: &[Uuid]) -> Result<Option<u64>, Status> {
-    if ids.is_empty() {
-        return Ok(None);
-    }
-    let failed = |error: StoreError| store_failed(&error);
-    let mut read = PagedRead::new(store.clone(), read, Some(ids.len() as u64));
-    let mut ids = ids.iter();
     let mut last = None;
-    while let Some(batch) = read.next().await.map_err(failed)? {
-        for event in batch.events {
-            if ids.next() != Some(&event.id) {
-                return Ok(None);
-            }
-            last = Some(event.position.get());
-        }
-    }
-    Ok(last.filter(|_| ids.next().is_none()))
+    let is_event = |index: usize, event: &RecordedEvent| {
+        last = Some(event.position.get());
+        ids[index] == event.id
+    };
+    let is_repeated = are_stored(&**store, read, ids.len(), is_event).await;
+    let is_repeated = is_repeated.map_err(|error| store_failed(&error))?;
+    Ok(last.filter(|_| is_repeated))
 }
