@@ -98,7 +98,9 @@ fn target(append: &Append) -> Result<Option<ExpectedStream>, StoreError> {
     Err(StoreError::Unsupported { operation })
 }
 
-/// Checks the events that the append requires. The protocol finds an event by its stream and version only.
+/// Checks the events that the append requires.
+///
+/// The protocol finds an event by its stream and version only.
 async fn check_required(
     client: &Client,
     append: &Append,

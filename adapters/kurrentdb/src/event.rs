@@ -151,7 +151,9 @@ pub fn from_client(event: kurrentdb::RecordedEvent) -> Result<RecordedEvent, Sto
     })
 }
 
-/// Returns the time of an event. The client rounds it down to a second, but keeps the text of the server.
+/// Returns the time of an event.
+///
+/// The client rounds it down to a second, but keeps the text of the server.
 pub fn recorded_at(event: &kurrentdb::RecordedEvent) -> Timestamp {
     let ticks = event.metadata.get("created");
     let ticks = ticks.and_then(|ticks| ticks.parse::<i64>().ok());

@@ -13,7 +13,9 @@ fn ids<'e>(events: impl IntoIterator<Item = &'e RecordedEvent>) -> Vec<Uuid> {
     events.into_iter().map(|event| event.id).collect()
 }
 
-/// Asserts that `append`, whose result was `first`, is recognized as a repetition: by the store, or by its event ids.
+/// Asserts that `append` is recognized as a repetition: by the store, or by its event ids.
+///
+/// `first` is the result of the first append.
 ///
 /// The expected version, or the position in the error, is the place at which the events of the first append are stored.
 async fn assert_recognized(store: &impl EventStore, append: &Append, first: &Appended) {
