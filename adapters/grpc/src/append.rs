@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use factum_core::append::{Append, AppendError};
 use factum_core::error::{Outage, StoreError};
+use factum_store_client::Connection;
 use factum_store_protocol::append as messages;
 use factum_store_protocol::refusal::{append_error, status_of};
 use factum_store_protocol::v1;
@@ -13,8 +14,6 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
-
-use crate::credentials::Connection;
 
 /// The maximum number of appends that wait for the connection.
 const MAX_QUEUED: usize = 256;

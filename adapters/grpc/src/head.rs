@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use factum_core::error::StoreError;
 use factum_core::position::Position;
+use factum_store_client::Connection;
 use factum_store_protocol::refusal::{RequestKind, store_error};
 use factum_store_protocol::v1;
 use factum_store_protocol::v1::event_store_service_client::EventStoreServiceClient;
@@ -12,8 +13,6 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tonic::{Status, Streaming};
 use tracing::{debug, warn};
-
-use crate::credentials::Connection;
 
 /// The pause before the next try to connect.
 const PAUSE: Duration = Duration::from_millis(100);

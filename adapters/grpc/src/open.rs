@@ -4,18 +4,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use factum_core::error::{BoxError, Outage, StoreError};
+use factum_core::error::{StoreError, error_chain};
+use factum_store_client::{ClientOptions, Connection, InvalidOptions, ServerTls};
 use factum_store_protocol::MAX_MESSAGE_BYTES;
 use factum_store_protocol::v1::event_store_service_client::EventStoreServiceClient;
 use factum_store_protocol::v1::state_service_client::StateServiceClient;
-use tonic::service::interceptor::InterceptedService;
-use tonic::transport::Endpoint;
 
 use crate::append::Appender;
-use crate::credentials::{AuthorizationHeader, Connection};
 use crate::head::HeadWatch;
-#[cfg(feature = "tls")]
-use crate::tls::ClientTls;
 
 /// A store on a Factum event store server. Clones share one connection.
 ///
@@ -42,25 +38,19 @@ pub struct GrpcStore {
 ///     .await?;
 /// # Ok(()) }
 /// ```
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct GrpcOptions {
-    url: String,
-    connect_timeout: Duration,
-    authorization: AuthorizationHeader,
-    #[cfg(feature = "tls")]
-    tls: ClientTls,
+    client: ClientOptions,
+    tls: Option<ServerTls>,
 }
 
 impl GrpcOptions {
-    /// Creates the settings for the server at `url`, for example `http://127.0.0.1:50051`.
+    /// Creates the settings for the server at `url`, for example `http://127.0.0.1:50051`, or `https://…` with TLS.
     #[must_use]
     pub fn new(url: impl Into<String>) -> Self {
         Self {
-            url: url.into(),
-            connect_timeout: Duration::from_secs(10),
-            authorization: AuthorizationHeader::default(),
-            #[cfg(feature = "tls")]
-            tls: ClientTls::default(),
+            client: ClientOptions::new(url),
+            tls: None,
         }
     }
 
@@ -68,52 +58,53 @@ impl GrpcOptions {
     ///
     /// Credentials are sent over TLS only, or to a server on the same machine.
     #[must_use]
-    pub fn token(mut self, token: impl AsRef<str>) -> Self {
-        self.authorization = AuthorizationHeader::bearer(token.as_ref());
-        self
+    pub fn token(self, token: impl Into<String>) -> Self {
+        self.with_client(|client| client.token(token))
     }
 
     /// Sends a user and a password with each call, as `authorization: Basic …` (RFC 7617).
     ///
     /// Credentials are sent over TLS only, or to a server on the same machine.
     #[must_use]
-    pub fn basic(mut self, user: impl AsRef<str>, password: impl AsRef<str>) -> Self {
-        self.authorization = AuthorizationHeader::basic(user.as_ref(), password.as_ref());
-        self
+    pub fn basic(self, user: impl Into<String>, password: impl Into<String>) -> Self {
+        self.with_client(|client| client.basic(user, password))
     }
 
     /// Trusts the certificate authorities in `pem` in the place of those of the operating system.
-    #[cfg(feature = "tls")]
     #[must_use]
-    pub fn ca_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
-        self.tls.ca = Some(pem.into());
-        self
+    pub fn ca_certificate(self, pem: impl Into<Vec<u8>>) -> Self {
+        self.with_tls(|tls| tls.ca(pem))
     }
 
     /// Sends a certificate to a server that requires one: the certificate and its key in PEM.
-    #[cfg(feature = "tls")]
     #[must_use]
     pub fn client_certificate(
-        mut self,
+        self,
         certificate: impl Into<Vec<u8>>,
         key: impl Into<Vec<u8>>,
     ) -> Self {
-        self.tls.identity = Some((certificate.into(), key.into()));
-        self
+        self.with_tls(|tls| tls.identity(certificate, key))
     }
 
     /// Sets the name that the certificate of the server must have; the default is the host of the address.
-    #[cfg(feature = "tls")]
     #[must_use]
-    pub fn server_name(mut self, name: impl Into<String>) -> Self {
-        self.tls.server_name = Some(name.into());
-        self
+    pub fn server_name(self, name: impl Into<String>) -> Self {
+        self.with_tls(|tls| tls.server_name(name))
     }
 
     /// Sets the time in which a connection must be established; the default is 10 seconds.
     #[must_use]
-    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
-        self.connect_timeout = timeout;
+    pub fn connect_timeout(self, timeout: Duration) -> Self {
+        self.with_client(|client| client.connect_timeout(timeout))
+    }
+
+    fn with_client(mut self, change: impl FnOnce(ClientOptions) -> ClientOptions) -> Self {
+        self.client = change(self.client);
+        self
+    }
+
+    fn with_tls(mut self, change: impl FnOnce(ServerTls) -> ServerTls) -> Self {
+        self.tls = Some(change(self.tls.unwrap_or_default()));
         self
     }
 
@@ -124,22 +115,12 @@ impl GrpcOptions {
     ///   `https://`, or if credentials would be sent without encryption.
     /// - [`StoreError::Unavailable`] if the server cannot be reached, or one of both certificates is rejected.
     pub async fn open(self) -> Result<GrpcStore, StoreError> {
-        let endpoint = Endpoint::from_shared(self.url.clone()).map_err(|error| {
-            let url = &self.url;
-            StoreError::CannotOpen(format!("{url:?} is not a URL of a server: {error}"))
-        })?;
-        let endpoint = endpoint
-            .connect_timeout(self.connect_timeout)
-            .tcp_nodelay(true)
-            .http2_keep_alive_interval(Duration::from_secs(30))
-            .keep_alive_while_idle(true);
-        self.authorization.check(endpoint.uri())?;
-        #[cfg(feature = "tls")]
-        let endpoint = self.tls.configure(endpoint)?;
-        let channel = endpoint.connect().await;
-        let channel = channel
-            .map_err(|error| StoreError::Unavailable(Outage::from(BoxError::from(error))))?;
-        let connection = InterceptedService::new(channel, self.authorization);
+        let client = match self.tls {
+            Some(tls) => self.client.tls(tls),
+            None => self.client,
+        };
+        let invalid = |error: InvalidOptions| StoreError::CannotOpen(error_chain(&error));
+        let connection = client.connect().map_err(invalid)?;
         let events = EventStoreServiceClient::new(connection.clone())
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES);
@@ -147,6 +128,7 @@ impl GrpcOptions {
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES);
         let appender = Appender::start(events.clone());
+        // The first call establishes the connection.
         let head = HeadWatch::start(events.clone()).await?;
         Ok(GrpcStore {
             events,
@@ -164,16 +146,6 @@ impl GrpcStore {
     /// Returns the errors of [`GrpcOptions::open`].
     pub async fn open(url: &str) -> Result<Self, StoreError> {
         GrpcOptions::new(url).open().await
-    }
-}
-
-impl fmt::Debug for GrpcOptions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("GrpcOptions")
-            .field("url", &self.url)
-            .field("connect_timeout", &self.connect_timeout)
-            .field("authorization", &self.authorization)
-            .finish_non_exhaustive()
     }
 }
 

@@ -90,17 +90,14 @@ async fn settings_that_cannot_work_are_rejected() {
             plain().token("abc"),
             "credentials for \"events.example\" would not be encrypted",
         ),
-        (
-            plain().ca_certificate("x"),
-            "settings of TLS without TLS; use an address",
-        ),
+        (plain().ca_certificate("x"), "TLS needs factums://HOST:PORT"),
         (
             GrpcOptions::new("https://127.0.0.1:1").token("a\nb"),
             "invalid token; expected visible ASCII",
         ),
         (
             GrpcOptions::new("https://127.0.0.1:1").client_certificate("x", "y"),
-            "invalid certificate or key of TLS",
+            "invalid TLS settings; expected certificates and keys in PEM format: ",
         ),
     ] {
         let error = open(options).await.unwrap_err();
@@ -125,5 +122,4 @@ fn secrets_are_not_printed() {
     for secret in ["secret", "hidden", "YWRhOnNlY3JldA"] {
         assert!(!text.contains(secret), "{text}");
     }
-    assert!(text.contains("AuthorizationHeader(***)"), "{text}");
 }
