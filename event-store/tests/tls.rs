@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[allow(dead_code, reason = "shared by several tests")]
 #[path = "support/authority.rs"]
 mod authority;
 #[allow(dead_code, reason = "shared by several tests")]

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[allow(dead_code, reason = "shared by several tests")]
+#[path = "../../../event-store/tests/support/authority.rs"]
+mod authority;
 #[path = "support/logs.rs"]
 mod logs;
 #[allow(dead_code, reason = "shared by several tests")]
@@ -10,38 +13,12 @@ mod own_server;
 
 use std::net::TcpListener;
 
+use authority::{Authority, Issued};
 use factum::store::{Append, DocumentChanges, EventStore as _, StoreError};
 use factum_postgres::sqlx::{self, AssertSqlSafe, ConnectOptions as _, postgres::PgSslMode};
 use factum_postgres::{PgConnectOptions, PgConnection, PostgresOptions, PostgresStore};
 use logs::Logs;
 use own_server::OwnServer;
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-
-/// A certificate authority.
-struct Authority {
-    pem: String,
-    issuer: Issuer<'static, KeyPair>,
-}
-
-impl Authority {
-    fn new() -> Self {
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let key = KeyPair::generate().unwrap();
-        Self {
-            pem: params.self_signed(&key).unwrap().pem(),
-            issuer: Issuer::new(params, key),
-        }
-    }
-
-    /// Returns a certificate for `localhost`, and its key.
-    fn certificate(&self) -> (String, String) {
-        let params = CertificateParams::new(["localhost".to_owned()]).unwrap();
-        let key = KeyPair::generate().unwrap();
-        let certificate = params.signed_by(&key, &self.issuer).unwrap();
-        (certificate.pem(), key.serialize_pem())
-    }
-}
 
 /// Starts a server that listens on a port of `localhost`.
 fn start() -> Option<(OwnServer, PgConnectOptions)> {
@@ -73,7 +50,7 @@ async fn start_with_tls(authority: &Authority) -> Option<(OwnServer, PgConnectOp
         .connect()
         .await
         .unwrap();
-    let (certificate, key) = authority.certificate();
+    let Issued { certificate, key } = authority.server_named("localhost");
     write(&mut admin, "server.crt", &certificate).await;
     write(&mut admin, "server.key", &key).await;
     for sql in ["alter system set ssl = on", "select pg_reload_conf()"] {

@@ -2,8 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-#[path = "../support/authority.rs"]
 #[allow(dead_code, reason = "shared by several tests")]
+#[path = "../support/authority.rs"]
 mod authority;
 #[path = "../support/server.rs"]
 #[allow(dead_code, reason = "shared by several tests")]

@@ -34,6 +34,11 @@ impl Authority {
         self.issue(&server_params())
     }
 
+    /// Issues a certificate for a server with no other name than `name`.
+    pub fn server_named(&self, name: &str) -> Issued {
+        self.issue(&CertificateParams::new([name.to_owned()]).unwrap())
+    }
+
     /// Issues a certificate for a server on this machine that has expired.
     pub fn expired_server(&self) -> Issued {
         self.issue(&expired(server_params()))
