@@ -13,12 +13,14 @@ mod resuming_subscriber;
 #[path = "support/server.rs"]
 mod server;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use cut_proxy::CutProxy;
 use factum::store::EventStore;
 use factum_grpc::GrpcStore;
 use factum_tests::history::{Plan, run};
+use factum_tests::own_server::OwnServer;
 use patient_store::PatientStore;
 use resuming_subscriber::follow;
 use server::Server;
@@ -127,4 +129,23 @@ async fn cut_connections_lose_nothing_and_store_nothing_twice() {
     let proxy = Arc::new(CutProxy::start(server.address()).await);
     let front = proxy.clone();
     check_history(&proxy.url, 20, move || front.cut()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn restarted_database_loses_nothing_and_stores_nothing_twice() {
+    let Some(database) = OwnServer::start(&[]) else {
+        return;
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let url = database.url();
+    let server = Server::start_with(dir.path(), &[("DATABASE_URL", &url)]);
+    // The database lives until the clients have finished.
+    let (database, restarts) = (Arc::new(database), AtomicUsize::new(0));
+    let restarted = database.clone();
+    let restart = move || {
+        let count = restarts.fetch_add(1, Ordering::Relaxed);
+        restarted.control(if count % 2 == 0 { "stop" } else { "crash" });
+        restarted.control("start");
+    };
+    check_history(&server.url, 4, restart).await;
 }
