@@ -100,6 +100,41 @@ async fn invalid_requests_name_the_field_and_store_nothing() {
 }
 
 #[tokio::test]
+async fn events_without_a_trace_context_get_that_of_the_call() {
+    const OF_CALL: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    const OF_EVENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let dir = tempfile::tempdir().unwrap();
+    let mut server = Connected::start(dir.path()).await;
+    let mut two = append("hive", any(), "{}");
+    two.events.push(two.events[0].clone());
+    let mut with_context = append("hive", any(), "{}");
+    with_context.events[0].metadata = Some(v1::Metadata {
+        trace_parent: Some(OF_EVENT.to_owned()),
+        ..v1::Metadata::default()
+    });
+    for (message, trace_parent) in [
+        (two, OF_CALL),
+        (with_context, OF_CALL),
+        (append("hive", any(), "{}"), "00-0-0-00"),
+    ] {
+        let mut request = tonic::Request::new(message);
+        let header = trace_parent.parse().unwrap();
+        request.metadata_mut().insert("traceparent", header);
+        server.client.append(request).await.unwrap();
+    }
+    let all = v1::ReadAllRequest::default();
+    let mut read = server.client.read_all(all).await.unwrap().into_inner();
+    let mut found = Vec::new();
+    while let Some(part) = read.message().await.unwrap() {
+        let events = part.events.into_iter();
+        found.extend(events.map(|event| event.metadata.unwrap_or_default().trace_parent));
+    }
+    let found: Vec<_> = found.iter().map(Option::as_deref).collect();
+    let expected = [Some(OF_CALL), Some(OF_CALL), Some(OF_EVENT), None];
+    assert_eq!(found, expected);
+}
+
+#[tokio::test]
 async fn conflict_has_the_facts_in_its_details() {
     let dir = tempfile::tempdir().unwrap();
     let mut server = Connected::start(dir.path()).await;

@@ -6,6 +6,7 @@ mod append;
 mod batch_append;
 mod client;
 mod limits;
+mod persistent;
 mod protocols;
 mod read;
 mod removal_race;
@@ -13,3 +14,4 @@ mod removal_race;
 #[path = "../support/server.rs"]
 mod server;
 mod services;
+mod version_2;
