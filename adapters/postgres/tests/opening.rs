@@ -2,9 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-#[allow(dead_code, reason = "shared by several tests")]
-#[path = "../../../tests/src/own_server.rs"]
-mod own_server;
 #[path = "support/server.rs"]
 #[allow(dead_code, reason = "every test names its schema")]
 mod server;
@@ -17,7 +14,7 @@ use factum::store::{
 };
 use factum_postgres::sqlx::{self, AssertSqlSafe, ConnectOptions as _};
 use factum_postgres::{PgConnectOptions, PgConnection, PostgresOptions, PostgresStore};
-use own_server::OwnServer;
+use server::own_server::OwnServer;
 use uuid::Uuid;
 
 fn opened(number: u64) -> Append {

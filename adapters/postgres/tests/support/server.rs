@@ -10,7 +10,7 @@ use factum_postgres::{PgConnectOptions, PostgresOptions};
 
 #[allow(dead_code, reason = "no test stops this server")]
 #[path = "../../../../tests/src/own_server.rs"]
-mod own_server;
+pub mod own_server;
 
 use own_server::OwnServer;
 
