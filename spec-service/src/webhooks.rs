@@ -8,4 +8,4 @@ pub mod grpc;
 pub mod rest;
 mod subject;
 
-pub use directory::{WebhookDirectory, WebhookView};
+pub use directory::{DeliveryRequest, WebhookDirectory, WebhookView};

@@ -263,10 +263,10 @@ async fn failing_spec_holds_back_no_other_spec() {
     let node = Node::start(&MemoryStore::new()).await;
     node.webhook(&receiver.url(), &[]).await;
     let (broken, fine) = (node.create("broken").await, node.create("fine").await);
-    let is_mended = Arc::new(AtomicBool::new(false));
-    let (id, mended) = (broken.to_string(), is_mended.clone());
+    let is_fixed = Arc::new(AtomicBool::new(false));
+    let (id, fixed) = (broken.to_string(), is_fixed.clone());
     receiver.respond(move |delivery| match delivery.spec() == id {
-        true if !mended.load(Ordering::SeqCst) => status(500),
+        true if !fixed.load(Ordering::SeqCst) => status(500),
         _ => status(204),
     });
     for _ in 0..5 {
@@ -282,7 +282,7 @@ async fn failing_spec_holds_back_no_other_spec() {
         of(&received, broken).len() <= 2,
         "the failed event holds back its spec"
     );
-    is_mended.store(true, Ordering::SeqCst);
+    is_fixed.store(true, Ordering::SeqCst);
     let received = receiver.wait_for(|it| of(it, broken).len() == 6).await;
     assert!(of(&received, broken).is_sorted() && of(&received, fine).is_sorted());
     node.stop().await;

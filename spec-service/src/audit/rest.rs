@@ -70,7 +70,9 @@ impl AuditParameters {
     }
 }
 
-/// Handles `GET /v1/audit?from=&to=&actor=&namespace=&spec=&format=`: the changes with a chain of hashes.
+/// Handles `GET /v1/audit`: the changes with a chain of hashes.
+///
+/// The query parameters are `from`, `to`, `actor`, `namespace`, `spec` and `format`.
 async fn audit(
     State(api): State<Api>,
     CallContext(context): CallContext,

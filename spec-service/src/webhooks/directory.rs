@@ -35,16 +35,24 @@ pub struct WebhookView {
     /// The actor of the last change.
     pub updated_by: String,
     /// The last requests that the deliveries must carry out, by the revisions that made them.
-    pub(super) requests: Vec<(u64, DeliveryRequest)>,
+    pub requests: Vec<(u64, DeliveryRequest)>,
 }
 
 /// A request to the deliveries of a webhook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum DeliveryRequest {
+pub enum DeliveryRequest {
     /// Forgets earlier failures, and skips the events up to the position, if there is one.
-    Restart { skip_to: Option<Position> },
+    Restart {
+        /// The position of the last event to skip.
+        skip_to: Option<Position>,
+    },
     /// Delivers stored events once more.
-    Replay { from: Position, to: Position },
+    Replay {
+        /// The position of the first event.
+        from: Position,
+        /// The position of the last event.
+        to: Position,
+    },
 }
 
 impl WebhookView {
@@ -80,11 +88,14 @@ impl WebhookDirectory {
     }
 
     /// Returns all webhooks.
-    pub(super) fn all(&self) -> BTreeMap<WebhookId, Arc<WebhookView>> {
+    #[must_use]
+    pub fn all(&self) -> BTreeMap<WebhookId, Arc<WebhookView>> {
         self.webhooks.clone()
     }
 
-    /// Returns up to `limit` webhooks of a tenant that were created after `after`, and whether there are more.
+    /// Returns up to `limit` webhooks of a tenant, and whether there are more.
+    ///
+    /// They were created after `after`.
     #[must_use]
     pub fn page(
         &self,

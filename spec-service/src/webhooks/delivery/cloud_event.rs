@@ -20,7 +20,9 @@ struct CloudEvent<'a> {
     subject: &'a str,
     time: String,
     datacontenttype: &'static str,
-    /// An extension: the order among the events of all specifications. A text, because its integers have 32 bits.
+    /// An extension: the order among the events of all specifications.
+    ///
+    /// It is a text, because the integers of CloudEvents have 32 bits.
     sequence: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     traceparent: Option<&'a str>,

@@ -1,5 +1,6 @@
-//! [`ProgressLease`]: the right of a node to deliver the events of a webhook, in one document with the progress.
+//! [`ProgressLease`]: the right of a node to deliver the events of a webhook.
 //!
+//! It is stored in one document with the progress.
 //! The revision of the document is the fencing token: a node that was paused for too long can no longer write.
 
 use std::time::Duration;
@@ -30,7 +31,9 @@ struct StoredProgress {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct Holder {
     node: Uuid,
-    /// The liveness lock of the node's store, if the store has one. Its release proves that the node has ended.
+    /// The liveness lock of the node's store, if the store has one.
+    ///
+    /// Its release proves that the node has ended.
     lock: Option<Uuid>,
     until: Timestamp,
 }

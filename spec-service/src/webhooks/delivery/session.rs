@@ -25,7 +25,9 @@ use crate::webhooks::directory::{DeliveryRequest, WebhookView};
 /// The number of events of a webhook that are delivered at a time.
 const CONCURRENCY: usize = 8;
 
-/// The number of these that can be repeated deliveries, so that a slow failure does not delay new events.
+/// The number of repeated deliveries among them.
+///
+/// It is lower, so that a slow failure does not delay new events.
 const REPEATED_CONCURRENCY: usize = 3;
 
 /// The number of events that are read in advance.
@@ -287,7 +289,9 @@ impl Session {
         }
     }
 
-    /// Reads the next event from position `next` up to `to`, of one specification or of all, and delivers it.
+    /// Reads the next event from position `next` up to `to`, and delivers it.
+    ///
+    /// The event is of one specification in a lane, and of any in a replay.
     fn repeat(&mut self, part: Part, spec: Uuid, next: Position, to: Position) {
         let (sender, view) = (self.sender.clone(), self.view.clone());
         self.repeated += 1;

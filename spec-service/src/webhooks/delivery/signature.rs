@@ -61,7 +61,9 @@ impl Secret {
     }
 }
 
-/// Returns the value of the header `webhook-signature`: one signature for each secret, separated by spaces.
+/// Returns the value of the header `webhook-signature`.
+///
+/// It has one signature for each secret, separated by spaces.
 #[must_use]
 pub fn signatures(secrets: &[Secret], id: &str, sent_at: Timestamp, body: &[u8]) -> String {
     let signatures = secrets.iter().map(|secret| secret.sign(id, sent_at, body));
