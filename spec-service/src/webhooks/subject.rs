@@ -4,7 +4,7 @@ use factum::Engine;
 use factum::engine::LoadError;
 use factum::store::RecordedEvent;
 
-use crate::specs::domain::{QualifiedName, Spec, SpecId};
+use crate::specs::domain::{Life, QualifiedName, Spec, SpecId};
 
 /// Returns the name of the specification that `event` is about, or `None` if it is about none.
 ///
@@ -20,5 +20,5 @@ pub async fn subject_of(
         return Ok(None);
     };
     let spec = engine.load::<Spec>(&id).await?;
-    Ok(spec.life().map(|life| life.path()))
+    Ok(spec.life().map(Life::path))
 }

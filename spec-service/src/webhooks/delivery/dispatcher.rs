@@ -82,7 +82,7 @@ impl Workers {
             match next {
                 Some(Ok((webhooks, _))) => {
                     self.views.retain(|id, _| webhooks.contains_key(id));
-                    for view in webhooks.into_values() {
+                    for view in webhooks.values() {
                         self.update(view);
                     }
                 }
@@ -101,11 +101,11 @@ impl Workers {
     }
 
     /// Passes a webhook to its worker, or starts one.
-    fn update(&mut self, view: Arc<WebhookView>) {
+    fn update(&mut self, view: &Arc<WebhookView>) {
         if let Some(views) = self.views.get(&view.id) {
             views.send_if_modified(|known| {
                 let is_new = known.revision != view.revision;
-                known.clone_from(&view);
+                known.clone_from(view);
                 is_new
             });
             return;
