@@ -3,4 +3,4 @@
 mod app;
 pub mod rest;
 
-pub use app::{ChangeFilter, Changes, ChangesRefusal, NextChange, OpenChanges};
+pub use app::{ChangeFeed, ChangeFilter, ChangesRefusal, NextChange, OpenChanges};

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tracing::info;
 
 use crate::audit::Audit;
-use crate::changes::Changes;
+use crate::changes::ChangeFeed;
 use crate::grpc::{self, Grpc};
 use crate::metrics::SERVICE_METRICS;
 use crate::rest::{self, Api};
@@ -39,7 +39,7 @@ pub async fn run(settings: Settings) -> Result<()> {
     let (stop, stopped) = watch::channel(false);
     let connections = &settings.connections;
     let limits = connections.limits(settings.idle_timeout, connections.send_timeout);
-    let changes = Changes::new(
+    let changes = ChangeFeed::new(
         wired.app.clone(),
         wired.specs.clone(),
         settings.max_streams,

@@ -15,7 +15,7 @@ use crate::specs::app::Specs;
 use crate::specs::table::{SpecTable, SpecTableList};
 use crate::webhooks::WebhookDirectory;
 use crate::webhooks::app::Webhooks;
-use crate::webhooks::delivery::{Dispatcher, load_key};
+use crate::webhooks::delivery::{WebhookDispatcher, load_key};
 
 /// The capabilities, with the store that must be closed at shutdown.
 pub struct Wired {
@@ -25,7 +25,7 @@ pub struct Wired {
     pub specs: Specs,
     /// The webhooks.
     pub webhooks: Webhooks,
-    dispatcher: Dispatcher,
+    dispatcher: WebhookDispatcher,
     store: SpecStore,
 }
 
@@ -83,7 +83,7 @@ impl Wired {
         let key = load_key(&database).await?;
         let client = settings.webhooks.client();
         let schedule = settings.webhooks.schedule();
-        let dispatcher = Dispatcher::start(
+        let dispatcher = WebhookDispatcher::start(
             engine.clone(),
             directory.clone(),
             client,

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use spec_service::access::domain::TenantId;
 use spec_service::app::{AppError, Application};
 use spec_service::audit::Audit;
-use spec_service::changes::Changes;
+use spec_service::changes::ChangeFeed;
 use spec_service::rest::{Api, router};
 use spec_service::specs::app::{ListPage, ListQuery, SpecList, Specs};
 use spec_service::webhooks::app::Webhooks;
@@ -70,7 +70,7 @@ async fn rest_answer(error: fn() -> StoreError) -> (u16, Value, bool) {
     let stop = watch::channel(false).1;
     let mut router = router(Api {
         audit: Audit::new(app.clone()),
-        changes: Changes::new(app.clone(), specs.clone(), 1, stop),
+        changes: ChangeFeed::new(app.clone(), specs.clone(), 1, stop),
         specs,
         webhooks: Webhooks::new(app.clone(), InMemory::new(), SecretKey::new([0; 32])),
         app,

@@ -22,12 +22,12 @@ use spec_service::specs::domain::{
     CreateSpec, PublishSpec, QualifiedName, SpecId, SpecName, UpdateSpec,
 };
 use spec_service::webhooks::delivery::{
-    AddressRules, DeliveryClient, DeliveryEntry, Dispatcher, Outcome, RetrySchedule, Secret,
-    SecretKey, read_log,
+    AddressRules, DeliveryClient, DeliveryEntry, Outcome, RetrySchedule, Secret, SecretKey,
+    WebhookDispatcher, read_log,
 };
 use spec_service::webhooks::domain::{
-    CreateWebhook, DeleteWebhook, EnableWebhook, EventFilter, ReplayDeliveries, RotateSecret,
-    TargetUrl, WebhookId, WebhookSettings, WebhookStatus,
+    CreateWebhook, DeleteWebhook, EnableWebhook, ReplayDeliveries, RotateSecret, TargetUrl,
+    WebhookFilter, WebhookId, WebhookSettings, WebhookStatus,
 };
 use spec_service::webhooks::{WebhookDirectory, WebhookView};
 use uuid::Uuid;
@@ -47,7 +47,7 @@ struct Node {
     engine: Engine,
     runtime: Runtime,
     directory: InMemory<WebhookDirectory>,
-    dispatcher: Dispatcher,
+    dispatcher: WebhookDispatcher,
 }
 
 impl Node {
@@ -64,7 +64,7 @@ impl Node {
         let client = DeliveryClient::new(AddressRules::allowing(allowed.collect()), TIMEOUT);
         let key = SecretKey::new(KEY);
         let dispatcher =
-            Dispatcher::start(engine.clone(), directory.clone(), client, key, schedule);
+            WebhookDispatcher::start(engine.clone(), directory.clone(), client, key, schedule);
         Self {
             engine,
             runtime,
@@ -83,7 +83,7 @@ impl Node {
         let settings = WebhookSettings {
             url: TargetUrl::parse(url).unwrap(),
             description: None,
-            filter: EventFilter {
+            filter: WebhookFilter {
                 namespaces: owned(namespaces),
                 events: owned(events),
             },

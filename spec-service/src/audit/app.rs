@@ -116,7 +116,7 @@ pub struct AuditReport {
     app: Application,
     tenant: TenantId,
     /// The owners of things that changed lately, by their streams.
-    owners: HashMap<StreamId, Option<Owner>>,
+    owners: HashMap<StreamId, Option<RecordOwner>>,
     query: AuditQuery,
     /// The position up to which the report reads.
     head: Position,
@@ -247,25 +247,25 @@ impl AuditReport {
 }
 
 /// The tenant and the namespace of a thing, which never change.
-struct Owner {
+struct RecordOwner {
     tenant: TenantId,
     namespace: Option<NamespaceId>,
 }
 
 /// Returns the owner of a specification or a webhook.
-async fn owner_of(app: &Application, stream: &StreamId) -> Result<Option<Owner>, AppError> {
+async fn owner_of(app: &Application, stream: &StreamId) -> Result<Option<RecordOwner>, AppError> {
     let Ok(id) = stream.key().parse() else {
         return Ok(None);
     };
     if stream.category() == Webhook::CATEGORY {
         let webhook = app.engine().load::<Webhook>(&WebhookId(id)).await?;
-        return Ok(webhook.registration().map(|registration| Owner {
+        return Ok(webhook.registration().map(|registration| RecordOwner {
             tenant: registration.tenant.clone(),
             namespace: None,
         }));
     }
     let spec = app.engine().load::<Spec>(&SpecId(id)).await?;
-    Ok(spec.life().map(|life| Owner {
+    Ok(spec.life().map(|life| RecordOwner {
         tenant: life.tenant.clone(),
         namespace: Some(life.namespace.clone()),
     }))

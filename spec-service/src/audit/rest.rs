@@ -108,7 +108,7 @@ fn respond(report: AuditReport, format: Format) -> Response {
 }
 
 /// The part of the body that comes next.
-enum Part {
+enum BodyPart {
     Head,
     Records,
     End,
@@ -116,22 +116,25 @@ enum Part {
 
 /// Returns the parts of the body. Each is read when the client can receive it.
 fn body(report: AuditReport, format: Format) -> impl Stream<Item = Result<Bytes, AppError>> {
-    unfold((report, Part::Head), move |(mut report, part)| async move {
-        let (text, next) = match part {
-            Part::Head => (Ok(format.head(&report)), Part::Records),
-            Part::Records => records(&mut report, format).await,
-            Part::End => return None,
-        };
-        if let Err(error) = &text {
-            // The client sees a body without its end.
-            tracing::error!(%error, "audit report interrupted");
-        }
-        Some((text.map(Bytes::from), (report, next)))
-    })
+    unfold(
+        (report, BodyPart::Head),
+        move |(mut report, part)| async move {
+            let (text, next) = match part {
+                BodyPart::Head => (Ok(format.head(&report)), BodyPart::Records),
+                BodyPart::Records => records(&mut report, format).await,
+                BodyPart::End => return None,
+            };
+            if let Err(error) = &text {
+                // The client sees a body without its end.
+                tracing::error!(%error, "audit report interrupted");
+            }
+            Some((text.map(Bytes::from), (report, next)))
+        },
+    )
 }
 
 /// Returns the next records, with the end of the report after the last one.
-async fn records(report: &mut AuditReport, format: Format) -> (Result<String, AppError>, Part) {
+async fn records(report: &mut AuditReport, format: Format) -> (Result<String, AppError>, BodyPart) {
     let mut text = String::new();
     while text.len() < CHUNK {
         let is_first = report.chain().count() == 0;
@@ -139,10 +142,10 @@ async fn records(report: &mut AuditReport, format: Format) -> (Result<String, Ap
             Ok(Some(record)) => text.push_str(&format.record(&record, is_first)),
             Ok(None) => {
                 text.push_str(&format.tail(report));
-                return (Ok(text), Part::End);
+                return (Ok(text), BodyPart::End);
             }
-            Err(error) => return (Err(error), Part::End),
+            Err(error) => return (Err(error), BodyPart::End),
         }
     }
-    (Ok(text), Part::Records)
+    (Ok(text), BodyPart::Records)
 }

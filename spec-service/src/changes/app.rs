@@ -1,4 +1,4 @@
-//! [`Changes`]: a limited number of streams of changes.
+//! [`ChangeFeed`]: a limited number of streams of changes.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::specs::domain::{Spec, SpecEvent, SpecId};
 
 /// A handle to the streams of changes. Clones share the limit.
 #[derive(Clone)]
-pub struct Changes {
+pub struct ChangeFeed {
     app: Application,
     specs: Specs,
     permits: Arc<Semaphore>,
@@ -92,7 +92,7 @@ pub enum NextChange {
     Stopping,
 }
 
-impl Changes {
+impl ChangeFeed {
     /// Creates a handle to at most `max_streams` streams. They end when `stop` becomes `true`.
     #[must_use]
     pub fn new(

@@ -97,29 +97,29 @@ fn respond(open: OpenChanges) -> Response {
 }
 
 /// The state of a stream: open until it ends after an error, or because the service stops.
-enum StreamState {
+enum FeedState {
     Starting(OpenChanges),
     Open(OpenChanges),
     Ended,
 }
 
 fn events(open: OpenChanges) -> impl Stream<Item = Result<Event, Infallible>> {
-    unfold(StreamState::Starting(open), |state| async {
+    unfold(FeedState::Starting(open), |state| async {
         match state {
-            StreamState::Starting(open) => {
+            FeedState::Starting(open) => {
                 // The first line is sent at once, so that the client knows that the stream is open.
                 let event = Event::default().retry(RETRY).comment("open");
-                Some((Ok(event), StreamState::Open(open)))
+                Some((Ok(event), FeedState::Open(open)))
             }
-            StreamState::Open(mut open) => {
+            FeedState::Open(mut open) => {
                 let (event, is_last) = next_event(&mut open).await;
                 let state = match is_last {
-                    true => StreamState::Ended,
-                    false => StreamState::Open(open),
+                    true => FeedState::Ended,
+                    false => FeedState::Open(open),
                 };
                 Some((Ok(event), state))
             }
-            StreamState::Ended => None,
+            FeedState::Ended => None,
         }
     })
 }
@@ -162,7 +162,7 @@ fn heartbeat(passed: Option<Position>) -> Event {
 }
 
 #[derive(Serialize)]
-struct ChangeBody<'a> {
+struct StreamedChange<'a> {
     position: u64,
     spec_id: String,
     event_id: String,
@@ -177,7 +177,7 @@ struct ChangeBody<'a> {
 fn event(change: &Change) -> Result<Event, AppError> {
     let record = &change.event.record;
     let internal = |error: serde_json::Error| AppError::Internal(error.into());
-    let body = ChangeBody {
+    let body = StreamedChange {
         position: record.position.get(),
         spec_id: change.id.to_string(),
         event_id: record.id.to_string(),

@@ -6,7 +6,7 @@ use tokio::sync::watch;
 
 use crate::app::Application;
 use crate::audit::Audit;
-use crate::changes::Changes;
+use crate::changes::ChangeFeed;
 use crate::specs::app::Specs;
 use crate::webhooks::app::Webhooks;
 use factum_server::metrics::Exporter;
@@ -23,7 +23,7 @@ pub struct Api {
     /// The audit report.
     pub audit: Audit,
     /// The streams of changes.
-    pub changes: Changes,
+    pub changes: ChangeFeed,
     /// The maximum size of a content in bytes. A request body can be larger because of JSON escapes.
     pub max_content: usize,
     /// The maximum lag of a projection, in events, for the service to be ready.

@@ -11,8 +11,8 @@ use uuid::Uuid;
 use super::delivery::{DeliveryEntry, SecretKey, delete_progress, find_entry, read_log};
 use super::directory::{WebhookDirectory, WebhookView};
 use super::domain::{
-    ChangeWebhook, CreateWebhook, DeleteWebhook, DisableWebhook, EnableWebhook, EventFilter,
-    ReplayDeliveries, RotateSecret, TargetUrl, WebhookId, WebhookRejection, WebhookSettings,
+    ChangeWebhook, CreateWebhook, DeleteWebhook, DisableWebhook, EnableWebhook, ReplayDeliveries,
+    RotateSecret, TargetUrl, WebhookFilter, WebhookId, WebhookRejection, WebhookSettings,
 };
 use crate::app::{AppError, Application, Cursor, ItemPage, PageQuery, Refusal, RequestContext};
 
@@ -77,7 +77,7 @@ impl Webhooks {
     /// Creates a webhook, and returns its secret.
     ///
     /// # Errors
-    /// Returns [`WebhookRejection`] or [`InvalidTarget`](super::domain::InvalidTarget), or an error that every write
+    /// Returns [`WebhookRejection`] or [`InvalidTargetUrl`](super::domain::InvalidTargetUrl), or an error that every write
     /// can return.
     pub async fn create(
         &self,
@@ -335,7 +335,7 @@ fn settings(new: NewWebhook) -> Result<WebhookSettings, AppError> {
     Ok(WebhookSettings {
         url: TargetUrl::parse(&new.url)?,
         description: new.description,
-        filter: EventFilter {
+        filter: WebhookFilter {
             namespaces: new.namespaces,
             events: new.events,
         },

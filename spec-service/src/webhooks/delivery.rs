@@ -18,9 +18,9 @@ mod signature;
 mod worker;
 
 pub use address::{AddressRules, Network};
-pub use client::{Answer, DeliveryClient, DeliveryError};
+pub use client::{DeliveryClient, DeliveryError, ReceiverAnswer};
 pub use cloud_event::{MEDIA_TYPE, cloud_event};
-pub use dispatcher::Dispatcher;
+pub use dispatcher::WebhookDispatcher;
 pub use entry::{DeliveryEntry, MAX_ENTRIES, Outcome, find_entry, read_log};
 pub use keys::load_key;
 pub use lease::delete_progress;

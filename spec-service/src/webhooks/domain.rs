@@ -10,9 +10,9 @@ pub use command::{
     ChangeWebhook, CreateWebhook, DeleteWebhook, DisableWebhook, EnableWebhook, ReplayDeliveries,
     RotateSecret,
 };
-pub use filter::{EventFilter, InvalidFilter};
+pub use filter::{InvalidFilter, WebhookFilter};
 pub use rejection::WebhookRejection;
-pub use target::{InvalidTarget, TargetUrl};
+pub use target::{InvalidTargetUrl, TargetUrl};
 pub use webhook::{
     MAX_OVERLAP_SECONDS, MAX_WEBHOOKS, Registration, TenantWebhooks, Webhook, WebhookEvent,
     WebhookId, WebhookSettings, WebhookStatus,

@@ -155,7 +155,7 @@ async fn create(
 }
 
 #[derive(Serialize)]
-struct ListBody {
+struct WebhookListBody {
     webhooks: Vec<WebhookBody>,
     next_cursor: Option<String>,
 }
@@ -167,7 +167,7 @@ async fn list(
     Parameters(parameters): Parameters<PageParameters>,
 ) -> ApiResult {
     let page = api.webhooks.list(parameters.query()?, &context)?;
-    let body = ListBody {
+    let body = WebhookListBody {
         webhooks: page
             .items
             .iter()
@@ -195,9 +195,9 @@ async fn webhook(
 }
 
 /// Handles `PUT /v1/webhooks/{id}`: replaces the settings.
-async fn change(target: Target, _: NoParameters, body: Body) -> ApiResult {
+async fn change(target: WebhookTarget, _: NoParameters, body: Body) -> ApiResult {
     let (new, reason) = SettingsBody::read(&body)?;
-    let Target {
+    let WebhookTarget {
         webhooks,
         id,
         context,
@@ -214,10 +214,10 @@ struct RotateBody {
 }
 
 /// Handles `POST /v1/webhooks/{id}/rotate-secret`.
-async fn rotate_secret(target: Target, _: NoParameters, body: Body) -> ApiResult {
+async fn rotate_secret(target: WebhookTarget, _: NoParameters, body: Body) -> ApiResult {
     let body: RotateBody = body.object()?;
     let overlap = body.overlap_seconds.unwrap_or(DEFAULT_OVERLAP_SECONDS);
-    let Target {
+    let WebhookTarget {
         webhooks,
         id,
         context,
@@ -234,10 +234,10 @@ struct ReasonBody {
 }
 
 /// Handles `POST /v1/webhooks/{id}/disable`.
-async fn disable(target: Target, _: NoParameters, body: Body) -> ApiResult {
+async fn disable(target: WebhookTarget, _: NoParameters, body: Body) -> ApiResult {
     let ReasonBody { reason } = body.object()?;
     let reason = required(reason, "reason")?;
-    let Target {
+    let WebhookTarget {
         webhooks,
         id,
         context,
@@ -255,9 +255,9 @@ struct EnableBody {
 }
 
 /// Handles `POST /v1/webhooks/{id}/enable`.
-async fn enable(target: Target, _: NoParameters, body: Body) -> ApiResult {
+async fn enable(target: WebhookTarget, _: NoParameters, body: Body) -> ApiResult {
     let body: EnableBody = body.object()?;
-    let Target {
+    let WebhookTarget {
         webhooks,
         id,
         context,
@@ -267,9 +267,9 @@ async fn enable(target: Target, _: NoParameters, body: Body) -> ApiResult {
 }
 
 /// Handles `DELETE /v1/webhooks/{id}`.
-async fn delete(target: Target, _: NoParameters, body: Body) -> ApiResult {
+async fn delete(target: WebhookTarget, _: NoParameters, body: Body) -> ApiResult {
     let ReasonBody { reason } = body.object()?;
-    let Target {
+    let WebhookTarget {
         webhooks,
         id,
         context,
@@ -289,7 +289,7 @@ struct ReplayBody {
 }
 
 /// Handles `POST /v1/webhooks/{id}/replay`: delivers the events of a range once more.
-async fn replay(target: Target, _: NoParameters, body: Body) -> ApiResult {
+async fn replay(target: WebhookTarget, _: NoParameters, body: Body) -> ApiResult {
     let body: ReplayBody = body.object()?;
     let missing = |name| {
         Problem::field(
@@ -300,7 +300,7 @@ async fn replay(target: Target, _: NoParameters, body: Body) -> ApiResult {
     };
     let from = body.from_position.ok_or_else(|| missing("from_position"))?;
     let to = body.to_position.ok_or_else(|| missing("to_position"))?;
-    let Target {
+    let WebhookTarget {
         webhooks,
         id,
         context,
@@ -311,7 +311,7 @@ async fn replay(target: Target, _: NoParameters, body: Body) -> ApiResult {
 
 /// Handles `POST /v1/webhooks/{id}/deliveries/{number}/replay`: delivers one event once more.
 async fn replay_delivery(
-    target: Target,
+    target: WebhookTarget,
     Path((_, text)): Path<(String, String)>,
     _: NoParameters,
     body: Body,
@@ -320,7 +320,7 @@ async fn replay_delivery(
     let delivery = number(&text).ok_or_else(|| {
         Problem::malformed("invalid number of the delivery in the path; expected a number")
     })?;
-    let Target {
+    let WebhookTarget {
         webhooks,
         id,
         context,
@@ -387,13 +387,13 @@ async fn deliveries(
 }
 
 /// An extractor of the webhook to change, the caller and the conditions.
-struct Target {
+struct WebhookTarget {
     webhooks: Webhooks,
     id: WebhookId,
     context: RequestContext,
 }
 
-impl FromRequestParts<Api> for Target {
+impl FromRequestParts<Api> for WebhookTarget {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
@@ -426,7 +426,7 @@ struct AcceptedBody {
     revision: u64,
 }
 
-impl Target {
+impl WebhookTarget {
     /// Returns the webhook after a change.
     fn respond(&self, written: Result<WebhookWritten, AppError>) -> ApiResult {
         let written = written.map_err(unmet_condition)?;

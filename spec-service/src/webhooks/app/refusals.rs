@@ -3,9 +3,9 @@
 use serde_json::Value;
 
 use crate::app::{Refusal, RefusalKind};
-use crate::webhooks::domain::{InvalidTarget, WebhookRejection};
+use crate::webhooks::domain::{InvalidTargetUrl, WebhookRejection};
 
-impl Refusal for InvalidTarget {
+impl Refusal for InvalidTargetUrl {
     fn kind(&self) -> RefusalKind {
         RefusalKind::Invalid
     }

@@ -42,7 +42,7 @@ pub struct DeliveryClient {
 
 /// The answer of a receiver.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
+pub struct ReceiverAnswer {
     /// The status code.
     pub status: u16,
     /// The pause that the receiver asks for in `Retry-After`.
@@ -131,7 +131,7 @@ impl DeliveryClient {
         url: &TargetUrl,
         headers: Vec<(HeaderName, HeaderValue)>,
         body: Bytes,
-    ) -> Result<Answer, DeliveryError> {
+    ) -> Result<ReceiverAnswer, DeliveryError> {
         let sent = self.send_without_timeout(url, headers, body);
         let timeout = self.timeout;
         tokio::time::timeout(timeout, sent)
@@ -144,7 +144,7 @@ impl DeliveryClient {
         url: &TargetUrl,
         headers: Vec<(HeaderName, HeaderValue)>,
         body: Bytes,
-    ) -> Result<Answer, DeliveryError> {
+    ) -> Result<ReceiverAnswer, DeliveryError> {
         let stream = connect(&self.resolve(url).await?).await?;
         if !url.is_encrypted() {
             return exchange(stream, request(url, headers, body)?).await;
@@ -210,7 +210,7 @@ fn request(
 async fn exchange(
     stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
     request: Request<Body>,
-) -> Result<Answer, DeliveryError> {
+) -> Result<ReceiverAnswer, DeliveryError> {
     let failed = |error: hyper::Error| DeliveryError::Answer(error.into());
     let opened = http1::handshake(TokioIo::new(stream)).await;
     let (mut sender, connection) = opened.map_err(failed)?;
@@ -221,7 +221,7 @@ async fn exchange(
         let retry_after = retry_after.and_then(|value| value.to_str().ok()?.parse().ok());
         // A part of the body is read, so that the receiver does not see a broken connection. A long one is cut off.
         let _ = to_bytes(Body::new(response.into_body()), MAX_ANSWER).await;
-        Ok(Answer {
+        Ok(ReceiverAnswer {
             status,
             retry_after: retry_after.map(Duration::from_secs),
         })

@@ -1,4 +1,4 @@
-//! [`Dispatcher`]: a worker for each webhook.
+//! [`WebhookDispatcher`]: a worker for each webhook.
 
 use std::collections::HashMap;
 use std::pin::pin;
@@ -20,12 +20,12 @@ use crate::webhooks::directory::{WebhookDirectory, WebhookView};
 use crate::webhooks::domain::WebhookId;
 
 /// The deliveries of all webhooks on this node.
-pub struct Dispatcher {
+pub struct WebhookDispatcher {
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
 
-impl Dispatcher {
+impl WebhookDispatcher {
     /// Starts a worker for each webhook of `directory`.
     #[must_use]
     pub fn start(

@@ -23,13 +23,13 @@ pub const LEASE: Duration = Duration::from_secs(15);
 /// The content of the document.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct StoredProgress {
-    holder: Option<Holder>,
+    holder: Option<DeliveringNode>,
     progress: Progress,
 }
 
 /// The node that delivers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-struct Holder {
+struct DeliveringNode {
     node: Uuid,
     /// The liveness lock of the node's store, if the store has one.
     ///
@@ -123,7 +123,7 @@ impl ProgressLease {
     ) -> Result<(), SaveError> {
         let until = Timestamp::now() + LEASE;
         let (node, lock) = (self.node, self.lock);
-        let holder = Some(Holder { node, lock, until });
+        let holder = Some(DeliveringNode { node, lock, until });
         self.write(documents, holder, progress, entries).await?;
         self.until = until;
         Ok(())
@@ -145,7 +145,7 @@ impl ProgressLease {
     async fn write(
         &mut self,
         documents: &(impl DocumentStore + ?Sized),
-        holder: Option<Holder>,
+        holder: Option<DeliveringNode>,
         progress: &Progress,
         entries: &[DeliveryEntry],
     ) -> Result<(), SaveError> {

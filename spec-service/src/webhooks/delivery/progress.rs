@@ -29,7 +29,7 @@ pub struct Progress {
     pub lanes: BTreeMap<Uuid, Lane>,
     /// The replays that are not finished, oldest first.
     #[serde(default)]
-    pub replays: Vec<Replay>,
+    pub replays: Vec<ReplayRange>,
     /// The revision of the webhook up to which its requests were carried out.
     #[serde(default)]
     pub revision: u64,
@@ -54,7 +54,7 @@ pub struct Lane {
 
 /// Stored events that are delivered once more, one after the other.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Replay {
+pub struct ReplayRange {
     /// The position of the next event.
     pub next: Position,
     /// The position of the last event.
@@ -76,7 +76,7 @@ pub struct Failures {
 
 /// A failed attempt to deliver an event.
 #[derive(Debug, Clone, Copy)]
-pub struct Attempt {
+pub struct FailedAttempt {
     /// The time of the failure.
     pub at: Timestamp,
     /// The random part of the pause, from 0 to 1.
@@ -87,7 +87,7 @@ pub struct Attempt {
 
 /// The consequence of a failed attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Consequence {
+pub enum FailureConsequence {
     /// The event is delivered again later.
     Retry,
     /// The event is not delivered again, because others were received meanwhile.
@@ -104,7 +104,7 @@ impl Failures {
     }
 
     /// Records a failed attempt; returns `false` if it was the last one.
-    fn record(&mut self, attempt: Attempt, schedule: &RetrySchedule) -> bool {
+    fn record(&mut self, attempt: FailedAttempt, schedule: &RetrySchedule) -> bool {
         self.attempts = self.attempts.saturating_add(1);
         let since = *self.since.get_or_insert(attempt.at);
         let failing = attempt.at.since(since);
@@ -150,23 +150,23 @@ impl Progress {
         &mut self,
         spec: Uuid,
         position: Position,
-        attempt: Attempt,
+        attempt: FailedAttempt,
         schedule: &RetrySchedule,
-    ) -> Consequence {
+    ) -> FailureConsequence {
         let lane = self.lanes.entry(spec).or_insert_with(|| Lane {
             next: position,
             covered: position,
             failures: Failures::default(),
         });
         if lane.failures.record(attempt, schedule) {
-            return Consequence::Retry;
+            return FailureConsequence::Retry;
         }
         if self.last_success > lane.failures.since {
             self.advance(spec, position);
-            return Consequence::GiveUp;
+            return FailureConsequence::GiveUp;
         }
         lane.failures.due = None;
-        Consequence::Disable
+        FailureConsequence::Disable
     }
 
     /// Continues the lane of `spec` after `position`. The lane ends with its last event.
@@ -188,7 +188,7 @@ impl Progress {
 
     /// Starts to deliver the events of a range once more.
     pub fn replay(&mut self, from: Position, to: Position) {
-        self.replays.push(Replay {
+        self.replays.push(ReplayRange {
             next: from,
             to,
             failures: Failures::default(),
@@ -210,18 +210,18 @@ impl Progress {
     pub fn replay_failed(
         &mut self,
         position: Position,
-        attempt: Attempt,
+        attempt: FailedAttempt,
         schedule: &RetrySchedule,
-    ) -> Consequence {
+    ) -> FailureConsequence {
         let Some(replay) = self.replays.first_mut() else {
-            return Consequence::GiveUp;
+            return FailureConsequence::GiveUp;
         };
         replay.next = position;
         if replay.failures.record(attempt, schedule) && replay.failures.attempts < REPLAY_ATTEMPTS {
-            return Consequence::Retry;
+            return FailureConsequence::Retry;
         }
         self.replayed(position);
-        Consequence::GiveUp
+        FailureConsequence::GiveUp
     }
 
     /// Begins again after the webhook was enabled: everything is due, and no event has failed.
@@ -244,7 +244,7 @@ mod tests {
     use factum::{Position, Timestamp};
     use uuid::Uuid;
 
-    use super::{Attempt, Consequence, Failures, Progress, REPLAY_ATTEMPTS};
+    use super::{FailedAttempt, FailureConsequence, Failures, Progress, REPLAY_ATTEMPTS};
     use crate::webhooks::delivery::schedule::RetrySchedule;
 
     const A: Uuid = Uuid::from_u128(1);
@@ -259,15 +259,20 @@ mod tests {
         Timestamp::from_micros(1_000_000_000)
     }
 
-    fn attempt(after: Duration) -> Attempt {
-        Attempt {
+    fn attempt(after: Duration) -> FailedAttempt {
+        FailedAttempt {
             at: start() + after,
             random: 1.0,
             ask: None,
         }
     }
 
-    fn fail(progress: &mut Progress, spec: Uuid, position: u64, after: Duration) -> Consequence {
+    fn fail(
+        progress: &mut Progress,
+        spec: Uuid,
+        position: u64,
+        after: Duration,
+    ) -> FailureConsequence {
         let schedule = RetrySchedule::default();
         progress.failed(spec, at(position), attempt(after), &schedule)
     }
@@ -277,7 +282,7 @@ mod tests {
         let mut progress = Progress::starting_after(at(10), 1);
         assert_eq!(
             fail(&mut progress, A, 11, Duration::ZERO),
-            Consequence::Retry
+            FailureConsequence::Retry
         );
         assert!(progress.cover(A, at(13)) && !progress.cover(B, at(14)));
         progress.succeeded(A, at(11), Some(start()));
@@ -297,12 +302,21 @@ mod tests {
         let mut progress = Progress::starting_after(at(0), 1);
         fail(&mut progress, A, 1, Duration::ZERO);
         progress.cover(A, at(2));
-        assert_eq!(fail(&mut progress, A, 1, 3 * DAY), Consequence::Disable);
+        assert_eq!(
+            fail(&mut progress, A, 1, 3 * DAY),
+            FailureConsequence::Disable
+        );
         assert_eq!(progress.lanes[&A].next, at(1));
         progress.restart(None);
-        assert_eq!(fail(&mut progress, A, 1, 4 * DAY), Consequence::Retry);
+        assert_eq!(
+            fail(&mut progress, A, 1, 4 * DAY),
+            FailureConsequence::Retry
+        );
         progress.succeeded(B, at(3), Some(start() + 5 * DAY));
-        assert_eq!(fail(&mut progress, A, 1, 7 * DAY), Consequence::GiveUp);
+        assert_eq!(
+            fail(&mut progress, A, 1, 7 * DAY),
+            FailureConsequence::GiveUp
+        );
         assert_eq!(progress.lanes[&A].next, at(2));
     }
 
@@ -323,8 +337,8 @@ mod tests {
         for number in 1..=REPLAY_ATTEMPTS {
             let failed = progress.replay_failed(at(3), attempt(Duration::ZERO), &schedule);
             let expected = match number {
-                REPLAY_ATTEMPTS => Consequence::GiveUp,
-                _ => Consequence::Retry,
+                REPLAY_ATTEMPTS => FailureConsequence::GiveUp,
+                _ => FailureConsequence::Retry,
             };
             assert_eq!(failed, expected, "attempt {number}");
         }

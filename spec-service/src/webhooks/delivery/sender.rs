@@ -26,7 +26,7 @@ pub struct Sender {
 
 /// The result of sending an event.
 #[derive(Debug)]
-pub enum Sent {
+pub enum SendResult {
     /// The webhook does not receive the event.
     Skipped,
     /// The receiver accepted the event.
@@ -68,11 +68,11 @@ impl Exchange {
 
 impl Sender {
     /// Sends `event` to the receiver of `webhook`, if its filter matches.
-    pub async fn send(&self, webhook: &WebhookView, event: &RecordedEvent) -> Sent {
+    pub async fn send(&self, webhook: &WebhookView, event: &RecordedEvent) -> SendResult {
         let started = Instant::now();
         let at = Timestamp::now();
         let failed = |error: String| {
-            Sent::Refused(Exchange {
+            SendResult::Refused(Exchange {
                 at,
                 duration: started.elapsed(),
                 status: None,
@@ -83,14 +83,14 @@ impl Sender {
         let registration = &webhook.registration;
         let subject = match subject_of(&self.engine, event).await {
             Ok(Some(subject)) => subject,
-            Ok(None) => return Sent::Skipped,
+            Ok(None) => return SendResult::Skipped,
             Err(error) => return failed(error_chain(&error)),
         };
         let filter = &registration.settings.filter;
         if subject.tenant != registration.tenant
             || !filter.matches(subject.namespace.as_str(), &event.name)
         {
-            return Sent::Skipped;
+            return SendResult::Skipped;
         }
         let body = match cloud_event(event, &subject) {
             Ok(body) => body,
@@ -112,8 +112,8 @@ impl Sender {
             ask: answer.retry_after,
         };
         match answer.status {
-            200..=299 => Sent::Accepted(exchange),
-            _ => Sent::Refused(exchange),
+            200..=299 => SendResult::Accepted(exchange),
+            _ => SendResult::Refused(exchange),
         }
     }
 

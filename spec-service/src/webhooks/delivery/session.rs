@@ -1,4 +1,4 @@
-//! [`Session`]: the deliveries of one webhook while this node holds its lease.
+//! [`DeliverySession`]: the deliveries of one webhook while this node holds its lease.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -16,9 +16,9 @@ use uuid::Uuid;
 
 use super::entry::{DeliveryEntry, Outcome};
 use super::lease::{ProgressLease, SaveError};
-use super::progress::{Attempt, Consequence, MAX_LANES, Progress};
+use super::progress::{FailedAttempt, FailureConsequence, MAX_LANES, Progress};
 use super::schedule::RetrySchedule;
-use super::sender::{Exchange, Sender, Sent};
+use super::sender::{Exchange, SendResult, Sender};
 use crate::specs::domain::{Spec, SpecEvent, SpecId};
 use crate::webhooks::directory::{DeliveryRequest, WebhookView};
 
@@ -40,7 +40,7 @@ const SAVE_INTERVAL: Duration = Duration::from_millis(200);
 const READ_PAUSE: Duration = Duration::from_secs(1);
 
 /// The end of a session.
-pub enum SessionEnd {
+pub enum DeliverySessionEnd {
     /// The service stops, or the webhook is disabled or deleted.
     Ended,
     /// Another node has taken over.
@@ -53,7 +53,7 @@ pub enum SessionEnd {
 
 /// The part of the work to which a delivery belongs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Part {
+enum DeliveryPart {
     /// The events in the order of the log.
     Log,
     /// The lane of a specification.
@@ -64,15 +64,15 @@ enum Part {
 
 /// A finished delivery.
 struct Done {
-    part: Part,
+    part: DeliveryPart,
     spec: Uuid,
     /// The event. `None` means that the log has none.
     event: Option<RecordedEvent>,
-    sent: Result<Sent, StoreError>,
+    sent: Result<SendResult, StoreError>,
 }
 
 /// The deliveries of one webhook while this node holds its lease.
-pub struct Session {
+pub struct DeliverySession {
     sender: Arc<Sender>,
     schedule: RetrySchedule,
     view: Arc<WebhookView>,
@@ -94,7 +94,7 @@ pub struct Session {
     must_disable: Option<String>,
 }
 
-impl Session {
+impl DeliverySession {
     /// Creates the session of a webhook from its stored progress.
     pub fn new(
         sender: Arc<Sender>,
@@ -129,28 +129,28 @@ impl Session {
         mut self,
         views: &mut watch::Receiver<Arc<WebhookView>>,
         stop: &mut watch::Receiver<bool>,
-    ) -> SessionEnd {
+    ) -> DeliverySessionEnd {
         let documents = self.sender.engine.store().clone();
         let end = loop {
             self.start_deliveries();
             if let Some(reason) = self.must_disable.take() {
-                break SessionEnd::MustDisable(reason);
+                break DeliverySessionEnd::MustDisable(reason);
             }
             let wake = self.next_wake();
             let can_read = self.queue.len() < WINDOW && self.progress.lanes.len() < MAX_LANES;
             tokio::select! {
-                _ = stop.wait_for(|stop| *stop) => break SessionEnd::Ended,
+                _ = stop.wait_for(|stop| *stop) => break DeliverySessionEnd::Ended,
                 changed = views.changed() => {
                     let view = views.borrow_and_update().clone();
                     if changed.is_err() || !view.is_enabled() {
-                        break SessionEnd::Ended;
+                        break DeliverySessionEnd::Ended;
                     }
                     self.carry_out(view);
                 }
                 Some(done) = self.in_flight.next(), if !self.in_flight.is_empty() => self.finish(done),
                 page = self.subscription.next_page(), if can_read => match page {
                     Ok(page) => self.enqueue(page.events),
-                    Err(error) => break SessionEnd::Failed(error),
+                    Err(error) => break DeliverySessionEnd::Failed(error),
                 },
                 () = tokio::time::sleep(wake) => {}
             }
@@ -167,8 +167,8 @@ impl Session {
                         self.entries.clear();
                         self.changed_at = None;
                     }
-                    Err(SaveError::Lost) => return SessionEnd::LeaseLost,
-                    Err(SaveError::Store(error)) => return SessionEnd::Failed(error),
+                    Err(SaveError::Lost) => return DeliverySessionEnd::LeaseLost,
+                    Err(SaveError::Store(error)) => return DeliverySessionEnd::Failed(error),
                 }
             }
         };
@@ -179,8 +179,8 @@ impl Session {
             .await
         {
             Ok(()) => end,
-            Err(SaveError::Lost) => SessionEnd::LeaseLost,
-            Err(SaveError::Store(error)) => SessionEnd::Failed(error),
+            Err(SaveError::Lost) => DeliverySessionEnd::LeaseLost,
+            Err(SaveError::Store(error)) => DeliverySessionEnd::Failed(error),
         }
     }
 
@@ -254,7 +254,7 @@ impl Session {
                 let sent = Ok(sender.send(&view, &event).await);
                 let event = Some(event);
                 Done {
-                    part: Part::Log,
+                    part: DeliveryPart::Log,
                     spec,
                     event,
                     sent,
@@ -277,7 +277,7 @@ impl Session {
             .collect();
         for (spec, next) in due {
             self.busy.insert(spec);
-            self.repeat(Part::Lane, spec, next, Position::MAX);
+            self.repeat(DeliveryPart::Lane, spec, next, Position::MAX);
         }
         if let Some(replay) = self.progress.replays.first()
             && !self.is_replaying
@@ -285,14 +285,14 @@ impl Session {
         {
             let (next, to) = (replay.next, replay.to);
             self.is_replaying = true;
-            self.repeat(Part::Replay, Uuid::nil(), next, to);
+            self.repeat(DeliveryPart::Replay, Uuid::nil(), next, to);
         }
     }
 
     /// Reads the next event from position `next` up to `to`, and delivers it.
     ///
     /// The event is of one specification in a lane, and of any in a replay.
-    fn repeat(&mut self, part: Part, spec: Uuid, next: Position, to: Position) {
+    fn repeat(&mut self, part: DeliveryPart, spec: Uuid, next: Position, to: Position) {
         let (sender, view) = (self.sender.clone(), self.view.clone());
         self.repeated += 1;
         self.in_flight.push(Box::pin(async move {
@@ -307,7 +307,7 @@ impl Session {
                     part,
                     spec,
                     event: None,
-                    sent: Ok(Sent::Skipped),
+                    sent: Ok(SendResult::Skipped),
                 },
                 Ok(Some(event)) => {
                     let sent = Ok(sender.send(&view, &event).await);
@@ -331,32 +331,32 @@ impl Session {
             sent,
         } = done;
         match part {
-            Part::Log => drop(self.busy.remove(&spec)),
-            Part::Lane => {
+            DeliveryPart::Log => drop(self.busy.remove(&spec)),
+            DeliveryPart::Lane => {
                 self.busy.remove(&spec);
                 self.repeated -= 1;
             }
-            Part::Replay => {
+            DeliveryPart::Replay => {
                 self.is_replaying = false;
                 self.repeated -= 1;
             }
         }
-        if !matches!(sent, Ok(Sent::Skipped)) {
+        if !matches!(sent, Ok(SendResult::Skipped)) {
             self.mark_changed();
         }
         match (event, sent) {
             (_, Err(error)) => self.postpone(part, spec, &error),
             (None, Ok(_)) => match part {
-                Part::Lane => self.progress.end_lane(spec),
-                Part::Replay => self.progress.replayed(Position::MAX),
-                Part::Log => {}
+                DeliveryPart::Lane => self.progress.end_lane(spec),
+                DeliveryPart::Replay => self.progress.replayed(Position::MAX),
+                DeliveryPart::Log => {}
             },
-            (Some(event), Ok(Sent::Skipped)) => self.received(part, spec, &event, None),
-            (Some(event), Ok(Sent::Accepted(exchange))) => {
+            (Some(event), Ok(SendResult::Skipped)) => self.received(part, spec, &event, None),
+            (Some(event), Ok(SendResult::Accepted(exchange))) => {
                 self.received(part, spec, &event, Some(exchange.at));
                 self.log(part, &event, exchange, Outcome::Delivered);
             }
-            (Some(event), Ok(Sent::Refused(exchange))) => {
+            (Some(event), Ok(SendResult::Refused(exchange))) => {
                 self.refused(part, spec, &event, exchange);
             }
         }
@@ -364,7 +364,7 @@ impl Session {
     }
 
     /// Reads the event again later, because the store failed.
-    fn postpone(&mut self, part: Part, spec: Uuid, error: &StoreError) {
+    fn postpone(&mut self, part: DeliveryPart, spec: Uuid, error: &StoreError) {
         tracing::warn!(
             error = error_chain(error),
             "cannot read an event for a webhook, will retry"
@@ -376,56 +376,69 @@ impl Session {
             .get_mut(&spec)
             .map(|lane| &mut lane.failures);
         let failures = match part {
-            Part::Replay => self
+            DeliveryPart::Replay => self
                 .progress
                 .replays
                 .first_mut()
                 .map(|replay| &mut replay.failures),
-            Part::Lane | Part::Log => lane,
+            DeliveryPart::Lane | DeliveryPart::Log => lane,
         };
         if let Some(failures) = failures {
             failures.due = due;
         }
     }
 
-    fn received(&mut self, part: Part, spec: Uuid, event: &RecordedEvent, at: Option<Timestamp>) {
+    fn received(
+        &mut self,
+        part: DeliveryPart,
+        spec: Uuid,
+        event: &RecordedEvent,
+        at: Option<Timestamp>,
+    ) {
         let position = event.position;
         self.outstanding.remove(&position);
         match part {
-            Part::Log | Part::Lane => self.progress.succeeded(spec, position, at),
-            Part::Replay => self.progress.replayed(position),
+            DeliveryPart::Log | DeliveryPart::Lane => self.progress.succeeded(spec, position, at),
+            DeliveryPart::Replay => self.progress.replayed(position),
         }
     }
 
-    fn refused(&mut self, part: Part, spec: Uuid, event: &RecordedEvent, exchange: Exchange) {
+    fn refused(
+        &mut self,
+        part: DeliveryPart,
+        spec: Uuid,
+        event: &RecordedEvent,
+        exchange: Exchange,
+    ) {
         let position = event.position;
-        let attempt = Attempt {
+        let attempt = FailedAttempt {
             at: Timestamp::now(),
             random: fastrand::f64(),
             ask: exchange.ask,
         };
         let consequence = match part {
-            Part::Replay => self
+            DeliveryPart::Replay => self
                 .progress
                 .replay_failed(position, attempt, &self.schedule),
-            Part::Log | Part::Lane => self
-                .progress
-                .failed(spec, position, attempt, &self.schedule),
+            DeliveryPart::Log | DeliveryPart::Lane => {
+                self.progress
+                    .failed(spec, position, attempt, &self.schedule)
+            }
         };
-        if part == Part::Log {
+        if part == DeliveryPart::Log {
             self.outstanding.remove(&position);
             self.move_to_lane(spec);
         }
         let reason = exchange.reason();
         if exchange.is_gone() {
             self.must_disable = Some(reason);
-        } else if consequence == Consequence::Disable {
+        } else if consequence == FailureConsequence::Disable {
             let hours = self.schedule.retry_time.as_secs() / 3_600;
             self.must_disable = Some(format!("no event was received for {hours} hours: {reason}"));
         }
         let outcome = match consequence {
-            Consequence::GiveUp => Outcome::GivenUp,
-            Consequence::Retry | Consequence::Disable => Outcome::Failed,
+            FailureConsequence::GiveUp => Outcome::GivenUp,
+            FailureConsequence::Retry | FailureConsequence::Disable => Outcome::Failed,
         };
         self.log(part, event, exchange, outcome);
     }
@@ -442,7 +455,13 @@ impl Session {
         });
     }
 
-    fn log(&mut self, part: Part, event: &RecordedEvent, exchange: Exchange, outcome: Outcome) {
+    fn log(
+        &mut self,
+        part: DeliveryPart,
+        event: &RecordedEvent,
+        exchange: Exchange,
+        outcome: Outcome,
+    ) {
         let number = self.progress.next_entry;
         self.progress.next_entry += 1;
         self.entries.push(DeliveryEntry {
@@ -456,7 +475,7 @@ impl Session {
             status: exchange.status,
             error: exchange.error,
             outcome,
-            replay: part == Part::Replay,
+            replay: part == DeliveryPart::Replay,
         });
     }
 
@@ -493,18 +512,20 @@ fn subscription(engine: &Engine, after: Position) -> Subscription {
 /// Reads the first event from position `next` up to `to`.
 async fn read_event(
     engine: &Engine,
-    part: Part,
+    part: DeliveryPart,
     spec: Uuid,
     next: Position,
     to: Position,
 ) -> Result<Option<RecordedEvent>, StoreError> {
     let after = next.get().saturating_sub(1);
     let read = match part {
-        Part::Lane => {
+        DeliveryPart::Lane => {
             let stream = Spec::stream(&SpecId(spec));
             Read::streams([stream.map_err(|error| StoreError::Failed(error.into()))?])
         }
-        Part::Log | Part::Replay => Read::all(Query::event_types(SpecEvent::names())),
+        DeliveryPart::Log | DeliveryPart::Replay => {
+            Read::all(Query::event_types(SpecEvent::names()))
+        }
     };
     let page = engine.store().read(read.after(after).limit(1));
     let first = page.await?.events.into_iter().next();

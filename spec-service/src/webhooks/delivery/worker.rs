@@ -11,7 +11,7 @@ use super::lease::ProgressLease;
 use super::progress::Progress;
 use super::schedule::RetrySchedule;
 use super::sender::Sender;
-use super::session::{Session, SessionEnd};
+use super::session::{DeliverySession, DeliverySessionEnd};
 use crate::webhooks::directory::WebhookView;
 use crate::webhooks::domain::DisableWebhook;
 
@@ -72,7 +72,7 @@ impl Worker {
         let Some((lease, progress)) = acquired else {
             return Ok(Some(LEASE_POLL));
         };
-        let session = Session::new(
+        let session = DeliverySession::new(
             self.sender.clone(),
             self.schedule,
             view.clone(),
@@ -80,10 +80,10 @@ impl Worker {
             progress,
         );
         match session.run(&mut self.views, &mut self.stop).await {
-            SessionEnd::Ended => Ok(None),
-            SessionEnd::LeaseLost => Ok(Some(LEASE_POLL)),
-            SessionEnd::Failed(error) => Err(error),
-            SessionEnd::MustDisable(reason) => {
+            DeliverySessionEnd::Ended => Ok(None),
+            DeliverySessionEnd::LeaseLost => Ok(Some(LEASE_POLL)),
+            DeliverySessionEnd::Failed(error) => Err(error),
+            DeliverySessionEnd::MustDisable(reason) => {
                 self.disable(&view, reason).await;
                 Ok(Some(DISABLE_PAUSE))
             }

@@ -1,4 +1,4 @@
-//! [`EventFilter`]: the events that a webhook receives.
+//! [`WebhookFilter`]: the events that a webhook receives.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,7 @@ const MAX_ENTRY_BYTES: usize = 255;
 
 /// The events that a webhook receives. An empty list matches everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct EventFilter {
+pub struct WebhookFilter {
     /// The namespaces of the specifications.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub namespaces: Vec<String>,
@@ -22,7 +22,7 @@ pub struct EventFilter {
     pub events: Vec<String>,
 }
 
-/// The error of [`EventFilter::check`].
+/// The error of [`WebhookFilter::check`].
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum InvalidFilter {
@@ -63,7 +63,7 @@ impl InvalidFilter {
     }
 }
 
-impl EventFilter {
+impl WebhookFilter {
     /// Checks the lists. `known` are the event types that exist.
     ///
     /// # Errors
@@ -122,13 +122,13 @@ fn shortened(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::EventFilter;
+    use super::WebhookFilter;
 
     const KNOWN: &[&str] = &["spec.created", "spec.published"];
 
-    fn filter(namespaces: &[&str], events: &[&str]) -> EventFilter {
+    fn filter(namespaces: &[&str], events: &[&str]) -> WebhookFilter {
         let owned = |list: &[&str]| list.iter().map(|&entry| entry.to_owned()).collect();
-        EventFilter {
+        WebhookFilter {
             namespaces: owned(namespaces),
             events: owned(events),
         }

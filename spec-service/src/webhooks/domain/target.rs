@@ -17,7 +17,7 @@ pub struct TargetUrl(String);
 /// The error of [`TargetUrl::parse`].
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
-pub enum InvalidTarget {
+pub enum InvalidTargetUrl {
     /// The text is not an absolute URL.
     #[error("invalid URL: {0:?}; expected https://host/path in ASCII")]
     Malformed(String),
@@ -42,15 +42,15 @@ impl TargetUrl {
     /// Validates `text`. The address of the host is checked at each delivery, not here.
     ///
     /// # Errors
-    /// Returns [`InvalidTarget`], which names the rule that the text violates.
-    pub fn parse(text: &str) -> Result<Self, InvalidTarget> {
+    /// Returns [`InvalidTargetUrl`], which names the rule that the text violates.
+    pub fn parse(text: &str) -> Result<Self, InvalidTargetUrl> {
         if text.len() > MAX_BYTES {
-            return Err(InvalidTarget::TooLong { actual: text.len() });
+            return Err(InvalidTargetUrl::TooLong { actual: text.len() });
         }
         if text.contains('#') {
-            return Err(InvalidTarget::Fragment);
+            return Err(InvalidTargetUrl::Fragment);
         }
-        let malformed = || InvalidTarget::Malformed(text.chars().take(80).collect());
+        let malformed = || InvalidTargetUrl::Malformed(text.chars().take(80).collect());
         // The others must be percent-encoded (RFC 3986, 2).
         let is_allowed = |byte: u8| byte.is_ascii_graphic() && !br#"\"<>^`{|}"#.contains(&byte);
         if !text.bytes().all(is_allowed) {
@@ -58,11 +58,11 @@ impl TargetUrl {
         }
         let (scheme, _) = text.split_once("://").ok_or_else(malformed)?;
         if !matches!(scheme, "https" | "http") {
-            return Err(InvalidTarget::Scheme(scheme.chars().take(40).collect()));
+            return Err(InvalidTargetUrl::Scheme(scheme.chars().take(40).collect()));
         }
         let authority = Parts::of(text).authority;
         if authority.contains('@') {
-            return Err(InvalidTarget::User);
+            return Err(InvalidTargetUrl::User);
         }
         let (host, port) = split_port(authority).ok_or_else(malformed)?;
         if !is_host(host) || port == Some(0) {
@@ -157,9 +157,9 @@ fn is_host(host: &str) -> bool {
 }
 
 impl TryFrom<String> for TargetUrl {
-    type Error = InvalidTarget;
+    type Error = InvalidTargetUrl;
 
-    fn try_from(text: String) -> Result<Self, InvalidTarget> {
+    fn try_from(text: String) -> Result<Self, InvalidTargetUrl> {
         Self::parse(&text)
     }
 }
@@ -178,7 +178,7 @@ impl fmt::Display for TargetUrl {
 
 #[cfg(test)]
 mod tests {
-    use super::{InvalidTarget, TargetUrl};
+    use super::{InvalidTargetUrl, TargetUrl};
 
     #[test]
     fn target_has_host_and_port() {
@@ -231,18 +231,18 @@ mod tests {
         ] {
             let error = TargetUrl::parse(text).unwrap_err();
             assert!(
-                matches!(error, InvalidTarget::Malformed(_)),
+                matches!(error, InvalidTargetUrl::Malformed(_)),
                 "{text}: {error}"
             );
         }
         let error = |text: &str| TargetUrl::parse(text).unwrap_err();
         assert_eq!(
             error("ftp://host/"),
-            InvalidTarget::Scheme("ftp".to_owned())
+            InvalidTargetUrl::Scheme("ftp".to_owned())
         );
-        assert_eq!(error("https://ada@host/"), InvalidTarget::User);
-        assert_eq!(error("https://host/#top"), InvalidTarget::Fragment);
+        assert_eq!(error("https://ada@host/"), InvalidTargetUrl::User);
+        assert_eq!(error("https://host/#top"), InvalidTargetUrl::Fragment);
         let long = format!("https://host/{}", "a".repeat(2_048));
-        assert_eq!(error(&long), InvalidTarget::TooLong { actual: 2_061 });
+        assert_eq!(error(&long), InvalidTargetUrl::TooLong { actual: 2_061 });
     }
 }

@@ -4,7 +4,7 @@ use factum::prelude::*;
 use schemars::JsonSchema;
 use uuid::Uuid;
 
-use super::filter::EventFilter;
+use super::filter::WebhookFilter;
 use super::target::TargetUrl;
 use crate::access::domain::TenantId;
 
@@ -27,7 +27,7 @@ pub struct WebhookSettings {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// The events to deliver.
-    pub filter: EventFilter,
+    pub filter: WebhookFilter,
 }
 
 /// An event of a webhook. The metadata has the actor, the time and the reason.
