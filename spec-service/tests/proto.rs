@@ -40,8 +40,12 @@ fn generated_code_matches_the_contract() {
 
 /// Returns the files of the contract, in the order of their names.
 fn contract(package: &Path) -> Vec<String> {
-    let files = fs::read_dir(package.join("proto").join(CONTRACT)).unwrap();
-    let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+    let files = fs::read_dir(package.join("proto").join(CONTRACT));
+    let files = files.expect("the folder of the contract exists");
+    let names = files.map(|file| {
+        let name = file.expect("the folder can be read").file_name();
+        name.into_string().expect("the name is UTF-8")
+    });
     let mut names: Vec<String> = names.map(|name| format!("{CONTRACT}/{name}")).collect();
     names.sort();
     names
