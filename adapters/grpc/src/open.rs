@@ -45,7 +45,9 @@ pub struct GrpcOptions {
 }
 
 impl GrpcOptions {
-    /// Creates the settings for the server at `url`, for example `http://127.0.0.1:50051`, or `https://…` with TLS.
+    /// Creates the settings for the server at `url`.
+    ///
+    /// An example is `http://127.0.0.1:50051`, or `https://…` with TLS.
     #[must_use]
     pub fn new(url: impl Into<String>) -> Self {
         Self {

@@ -114,7 +114,7 @@ impl Consumer {
 
     async fn next(&mut self) -> Result<read_resp::Content, Status> {
         let message = timeout(LIMIT, self.responses.message()).await.unwrap()?;
-        Ok(message.expect("the call goes on").content.unwrap())
+        Ok(message.expect("the call continues").content.unwrap())
     }
 
     async fn event(&mut self) -> read_resp::ReadEvent {
