@@ -4,6 +4,7 @@ use serde::Serialize;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn, PathItem};
 use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat, SchemaType, Type};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{
     ContentBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, Required,
     ResponseBuilder, ServerBuilder,
@@ -102,6 +103,17 @@ pub fn with_shared_parts(mut api: OpenApi) -> OpenApi {
     ] {
         components.schemas.insert(name.to_owned(), schema);
     }
+    let bearer = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .description(Some(
+            "A token or an API key. Not needed in development mode.",
+        ))
+        .build();
+    components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+    api.security = Some(vec![
+        SecurityRequirement::default(),
+        SecurityRequirement::new("bearer", [""; 0]),
+    ]);
     for (path, item) in &mut api.paths.paths {
         let is_versioned = path.starts_with("/v1/");
         let is_on_one = path.contains("{id}");
@@ -176,7 +188,9 @@ fn add_problem(operation: &mut Operation) {
         .content("application/problem+json", content)
         .build();
     let responses = &mut operation.responses.responses;
-    responses.insert("default".to_owned(), RefOr::T(problem));
+    for status in ["4XX", "5XX"] {
+        responses.insert(status.to_owned(), RefOr::T(problem.clone()));
+    }
 }
 
 /// Adds the position of the write to the successful responses.
