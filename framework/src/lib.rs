@@ -144,7 +144,7 @@ pub mod engine {
         Engine, EngineBuilder, Execute, ExecuteAndWait, ExecuteAndWaitError, ExecuteError, History,
         Load, LoadError, Loaded, Receipt, RetryPolicy, WaitForPosition,
     };
-    pub use factum_engine::subscription::Subscription;
+    pub use factum_engine::subscription::{LogPage, PagedLog, StoreLog, Subscription};
 }
 
 /// Process managers: react to events with commands and deadlines.

@@ -2,7 +2,7 @@
 
 use factum_core::error::StoreError;
 use factum_core::position::Position;
-use factum_core::read::{MAX_PAGE_BYTES, Page, Read};
+use factum_core::read::{Page, Read};
 use factum_core::record::RecordedEvent;
 use factum_store_protocol::read::ReadRequest;
 use factum_store_protocol::refusal::{RequestKind, store_error};
@@ -35,11 +35,11 @@ pub async fn read(store: &GrpcStore, request: &Read) -> Result<Page, StoreError>
     match read::to_message(request) {
         ReadRequest::Stream(message) => {
             let batches = client.read_stream(message).await.map_err(failed)?;
-            collect(batches.into_inner(), request.limit).await
+            collect(batches.into_inner(), request).await
         }
         ReadRequest::All(message) => {
             let batches = client.read_all(message).await.map_err(failed)?;
-            collect(batches.into_inner(), request.limit).await
+            collect(batches.into_inner(), request).await
         }
     }
 }
@@ -47,7 +47,7 @@ pub async fn read(store: &GrpcStore, request: &Read) -> Result<Page, StoreError>
 /// Collects events until the server or the page ends.
 async fn collect(
     mut batches: Streaming<impl ReadAnswer>,
-    limit: usize,
+    request: &Read,
 ) -> Result<Page, StoreError> {
     let mut page = Page {
         events: Vec::new(),
@@ -64,7 +64,7 @@ async fn collect(
         page.head = Position::new(head);
         page.more = more;
         for event in events {
-            if bytes >= MAX_PAGE_BYTES || page.events.len() >= limit {
+            if bytes >= request.max_bytes || page.events.len() >= request.limit {
                 // The rest of the read is dropped; the next page begins after the last event.
                 page.more = true;
                 return Ok(page);

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use factum_core::error::StoreError;
 use factum_core::position::Position;
-use factum_core::read::{Direction, MAX_PAGE_BYTES, Page, Read, Scope};
+use factum_core::read::{Direction, Page, Read, Scope};
 use factum_core::record::RecordedEvent;
 use factum_core::stream_id::StreamId;
 use kurrentdb::{Client, Error, ReadAllOptions, ReadStream, ReadStreamOptions, StreamPosition};
@@ -76,6 +76,7 @@ struct EventPage {
     page: Page,
     bytes: usize,
     limit: usize,
+    max_bytes: usize,
     direction: Direction,
     cursor: u64,
 }
@@ -90,6 +91,7 @@ impl EventPage {
             },
             bytes: 0,
             limit: read.limit,
+            max_bytes: read.max_bytes,
             direction: read.direction,
             cursor: read.cursor,
         }
@@ -105,7 +107,7 @@ impl EventPage {
 
     /// Adds an event; returns `false` if the page was full.
     fn add(&mut self, event: RecordedEvent) -> bool {
-        if self.page.events.len() == self.limit || self.bytes >= MAX_PAGE_BYTES {
+        if self.page.events.len() == self.limit || self.bytes >= self.max_bytes {
             self.page.more = true;
             return false;
         }

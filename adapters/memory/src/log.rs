@@ -9,7 +9,7 @@ use factum_core::append::{
 };
 use factum_core::document::MemoryDocuments;
 use factum_core::position::{Position, Version};
-use factum_core::read::{Direction, MAX_PAGE_BYTES, Page, Read, Scope};
+use factum_core::read::{Direction, Page, Read, Scope};
 use factum_core::record::Assigned;
 use factum_core::record::RecordedEvent;
 use factum_core::stream_id::StreamId;
@@ -211,7 +211,7 @@ impl Log {
         let limit = read.limit.max(1);
         let (mut events, mut bytes, mut more) = (Vec::new(), 0, false);
         for event in found {
-            if events.len() == limit || bytes >= MAX_PAGE_BYTES {
+            if events.len() == limit || bytes >= read.max_bytes {
                 more = true;
                 break;
             }

@@ -65,6 +65,7 @@ finds! {
     bounds: invalid_appends_are_rejected, AcceptsInvalid;
     bounds: invalid_reads_are_rejected, AcceptsInvalid;
     bounds: pages_end_at_a_number_of_bytes, ReturnsWholePages;
+    bounds: pages_end_at_the_requested_size, IgnoresPageSizes;
     bounds: concurrent_large_appends_are_all_stored, RejectsSomeAppends;
     bounds: values_at_the_limits_are_stored_unchanged, RejectsLargestEvent;
     bounds: similar_names_stay_distinct, KeysIgnoreCase;

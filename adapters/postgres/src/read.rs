@@ -12,8 +12,10 @@ use crate::query::push_query;
 use crate::record::{self, PageStreams};
 use crate::stream_ids::StreamIds;
 
-/// The maximum size of a small event; a page of small events stays below the maximum.
+/// The maximum size of a small event in any page; a page of small events stays below the maximum.
 pub const SMALL_EVENT_BYTES: usize = MAX_PAGE_BYTES / MAX_PAGE;
+/// The maximum size of small events together, as a multiple of the size at which a page ends.
+const SMALL_EVENTS: usize = 4;
 /// The SQL expression for the size of the columns whose size varies.
 pub const SIZE: &str = "(coalesce(octet_length(e.data), octet_length(e.bytes))
     + octet_length(e.metadata) + coalesce(octet_length(e.tags), 0))";
@@ -105,10 +107,17 @@ impl PackedPage {
     ) -> Result<Page, BackendError> {
         let limited = rows.iter().take(read.limit.max(1));
         let fit = limited.take_while(|row| row.fits).count();
+        let mut events = record::decode(&self.packed, &rows[..fit], streams)?;
+        let mut bytes = 0;
+        let full = events.iter().position(|event| {
+            bytes += event.size();
+            bytes >= read.max_bytes
+        });
+        events.truncate(full.map_or(fit, |full| full + 1));
         Ok(Page {
-            events: record::decode(&self.packed, &rows[..fit], streams)?,
+            more: events.len() < rows.len(),
+            events,
             head: self.head,
-            more: fit < rows.len(),
         })
     }
 }
@@ -140,10 +149,14 @@ fn statement(read: &Read, size_limit: SizeLimit) -> QueryBuilder<Postgres> {
     };
     sql.push(" from (select e.*, ");
     match size_limit {
-        SizeLimit::SmallEvents => sql.push(format_args!("{SIZE} <= {SMALL_EVENT_BYTES} as fits")),
+        SizeLimit::SmallEvents => {
+            let small = (SMALL_EVENTS * read.max_bytes / read.limit.max(1)).min(SMALL_EVENT_BYTES);
+            sql.push(format_args!("{SIZE} <= {small} as fits"))
+        }
         SizeLimit::PageBytes => sql.push(format_args!(
             "coalesce(sum({SIZE}) over (order by e.{column} {order} rows between unbounded preceding and 1 preceding), 0)
-             < {MAX_PAGE_BYTES} as fits"
+             < {} as fits",
+            read.max_bytes
         )),
     };
     sql.push(format_args!(" from event e where e.{column} {comparison} "));

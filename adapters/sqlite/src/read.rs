@@ -1,14 +1,13 @@
 //! Reading of pages, each from one snapshot of the file.
 
 use factum_core::position::Position;
-use factum_core::read::{Direction, MAX_PAGE_BYTES, Page, Read, Scope};
+use factum_core::read::{Direction, Page, Read, Scope};
 use factum_core::stream_id::StreamId;
-use rusqlite::types::ValueRef;
-use rusqlite::{Connection, Row};
+use rusqlite::Connection;
 
 use crate::error::BackendError;
 use crate::query::SqlBuilder;
-use crate::record::{COLUMNS, DATA, METADATA, RecordDecoder, TAGS};
+use crate::record::{COLUMNS, RecordDecoder};
 
 /// Returns the position of the last event.
 pub fn head(connection: &Connection) -> Result<Position, BackendError> {
@@ -29,26 +28,16 @@ pub fn page(connection: &Connection, read: &Read) -> Result<Page, BackendError> 
     let mut decoder = RecordDecoder::new(connection, only);
     let (mut events, mut bytes, mut more) = (Vec::new(), 0, false);
     statement(read, limit)?.for_each(connection, |row| {
-        if events.len() == limit || bytes >= MAX_PAGE_BYTES {
+        if events.len() == limit || bytes >= read.max_bytes {
             more = true;
             return Ok(false);
         }
-        bytes += size(row)?;
-        events.push(decoder.decode(row)?);
+        let event = decoder.decode(row)?;
+        bytes += event.size();
+        events.push(event);
         Ok(true)
     })?;
     Ok(Page { events, head, more })
-}
-
-/// Returns the size of the columns whose size varies.
-fn size(row: &Row<'_>) -> Result<usize, BackendError> {
-    let mut size = 0;
-    for column in [DATA, METADATA, TAGS] {
-        if let ValueRef::Text(bytes) | ValueRef::Blob(bytes) = row.get_ref(column)? {
-            size += bytes.len();
-        }
-    }
-    Ok(size)
 }
 
 /// Builds the statement for the events of a page and the one after it.

@@ -20,12 +20,6 @@ use crate::event_types::EventTypes;
 /// The columns of an event `e`, in the order that [`RecordDecoder`] expects.
 pub const COLUMNS: &str = "e.position, e.stream, e.version, e.id, e.name, e.schema_version, \
      e.content_type, e.data, e.metadata, e.tags, e.recorded_at";
-/// The index of the column `data`.
-pub const DATA: usize = 7;
-/// The index of the column `metadata`.
-pub const METADATA: usize = 8;
-/// The index of the column `tags`.
-pub const TAGS: usize = 9;
 /// The maximum size of an allocation that several events share, in bytes.
 const MAX_CHUNK: usize = 16 * 1024;
 
@@ -37,6 +31,8 @@ pub struct RecordDecoder<'c> {
     streams: HashMap<i64, StreamId>,
     /// The metadata of the last event.
     metadata: Option<(String, Arc<Metadata>)>,
+    /// The tags of the last event that has some.
+    tags: Option<(String, Vec<Tag>)>,
     event_types: EventTypes,
     /// The chunk of memory that the data of the next events shares.
     data: BytesMut,
@@ -50,6 +46,7 @@ impl<'c> RecordDecoder<'c> {
             only,
             streams: HashMap::new(),
             metadata: None,
+            tags: None,
             event_types: EventTypes::default(),
             data: BytesMut::new(),
             next_chunk_size: MAX_CHUNK / 16,
@@ -80,10 +77,10 @@ impl<'c> RecordDecoder<'c> {
             name: self.event_types.get(text(value(row, 4)?, "name")?),
             schema_version: u32::try_from(schema_version)
                 .map_err(|_| format!("schema_version out of range: {schema_version}"))?,
-            data: self.data(data(value(row, DATA)?, &content_type)?),
+            data: self.data(data(value(row, 7)?, &content_type)?),
             content_type,
-            metadata: self.metadata(text(value(row, METADATA)?, "metadata")?)?,
-            tags: tags(value(row, TAGS)?)?,
+            metadata: self.metadata(text(value(row, 8)?, "metadata")?)?,
+            tags: self.tags(value(row, 9)?)?,
             recorded_at: Timestamp::from_micros(integer(value(row, 10)?, "recorded_at")?),
         })
     }
@@ -135,6 +132,22 @@ impl<'c> RecordDecoder<'c> {
         let metadata = Arc::new(metadata);
         self.metadata = Some((json.to_owned(), metadata.clone()));
         Ok(metadata)
+    }
+
+    fn tags(&mut self, value: ValueRef<'_>) -> Result<Vec<Tag>, String> {
+        if value == ValueRef::Null {
+            return Ok(Vec::new());
+        }
+        let json = text(value, "tags")?;
+        if let Some((text, tags)) = &self.tags
+            && *text == json
+        {
+            return Ok(tags.clone());
+        }
+        let tags: Vec<Tag> =
+            serde_json::from_str(json).map_err(|error| format!("tags: {error}"))?;
+        self.tags = Some((json.to_owned(), tags.clone()));
+        Ok(tags)
     }
 }
 
@@ -201,12 +214,5 @@ fn data<'r>(value: ValueRef<'r>, content_type: &ContentType) -> Result<&'r [u8],
         (ContentType::Json, value) => text(value, "data").map(str::as_bytes),
         (_, ValueRef::Blob(bytes) | ValueRef::Text(bytes)) => Ok(bytes),
         (_, other) => Err(wrong_type(other, "bytes", "data")),
-    }
-}
-
-fn tags(value: ValueRef<'_>) -> Result<Vec<Tag>, String> {
-    match value {
-        ValueRef::Null => Ok(Vec::new()),
-        json => serde_json::from_str(text(json, "tags")?).map_err(|error| format!("tags: {error}")),
     }
 }

@@ -8,7 +8,7 @@ use crate::stream_id::StreamId;
 
 /// The maximum number of events in one page.
 pub const MAX_PAGE: usize = 1_000;
-/// The size of a page in bytes, by [`RecordedEvent::size`], at which it ends: 16 MiB.
+/// The maximum of [`Read::max_bytes`], and its default: 16 MiB.
 ///
 /// A page has at least one event, so the last event of a page may exceed the size.
 pub const MAX_PAGE_BYTES: usize = 16 * 1024 * 1024;
@@ -29,7 +29,7 @@ pub const MAX_READ_STREAMS: usize = 10_000;
 /// let everything = Read::all(Query::all());
 /// # Ok::<(), factum_core::stream_id::InvalidStreamId>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Read {
     /// The streams or the query to read.
     pub scope: Scope,
@@ -41,10 +41,12 @@ pub struct Read {
     pub cursor: u64,
     /// The maximum number of events, 1 to [`MAX_PAGE`].
     pub limit: usize,
+    /// The size of the page in bytes, by [`RecordedEvent::size`], at which it ends: 1 to [`MAX_PAGE_BYTES`].
+    pub max_bytes: usize,
 }
 
 /// The streams or the query that a [`Read`] covers.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Scope {
     /// The events of one stream, ordered by version.
     Stream(StreamId),
@@ -55,7 +57,7 @@ pub enum Scope {
 }
 
 /// The order of the events in a page.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Direction {
     /// The oldest event is first.
     Forward,
@@ -88,6 +90,7 @@ impl Read {
             direction: Direction::Forward,
             cursor: 0,
             limit: MAX_PAGE,
+            max_bytes: MAX_PAGE_BYTES,
         }
     }
 
@@ -124,6 +127,13 @@ impl Read {
         self
     }
 
+    /// Sets the size at which the page ends, clamped to 1 to [`MAX_PAGE_BYTES`].
+    #[must_use]
+    pub fn max_bytes(mut self, max_bytes: usize) -> Self {
+        self.max_bytes = max_bytes.clamp(1, MAX_PAGE_BYTES);
+        self
+    }
+
     /// Checks the rules that hold for every store; a store calls this first.
     ///
     /// # Errors
@@ -141,7 +151,7 @@ impl Read {
 
 /// A page of events, in the requested order.
 ///
-/// It ends after [`Read::limit`] events, or when its events have [`MAX_PAGE_BYTES`] or more.
+/// It ends after [`Read::limit`] events, or when its events have [`Read::max_bytes`] or more.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Page {
     /// The events.

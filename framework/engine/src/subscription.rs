@@ -1,5 +1,6 @@
 //! [`Subscription`]: the stored events, then new ones, without a gap.
 
+mod paged_log;
 mod prefetch;
 
 use std::collections::VecDeque;
@@ -7,7 +8,7 @@ use std::sync::Arc;
 
 use factum_core::position::Position;
 use factum_core::query::Query;
-use factum_core::read::{MAX_PAGE, Page, Read};
+use factum_core::read::{MAX_PAGE, MAX_PAGE_BYTES, Read};
 use factum_core::store::EventStore;
 use futures_util::Stream;
 use futures_util::stream::try_unfold;
@@ -18,30 +19,55 @@ use crate::domain::error::StoreError;
 use crate::domain::record::RecordedEvent;
 use crate::subscription::prefetch::Prefetch;
 
+pub use paged_log::{LogPage, PagedLog, StoreLog};
+
 /// The events that match a query, in the order of the log: first the stored ones, then new ones.
 ///
 /// To resume later, save the [`position`](Self::position). An error does not end the subscription: the next call
 /// continues at the same position.
-pub struct Subscription {
-    store: Arc<dyn EventStore>,
+pub struct Subscription<L: PagedLog = StoreLog> {
+    log: L,
     query: Query,
     position: Position,
     head: watch::Receiver<Position>,
     page_size: usize,
-    prefetch: Option<Prefetch>,
+    page_bytes: usize,
+    prefetch: Option<Prefetch<L::Page>>,
 }
 
 impl Subscription {
     /// Creates a subscription to the events of `store` after `after`.
     #[must_use]
     pub fn new(store: Arc<dyn EventStore>, query: Query, after: Position) -> Self {
-        let head = store.watch();
+        Self::of(store.into(), query, after)
+    }
+
+    /// Returns the events one by one. The stream ends after the first error.
+    pub fn events(self) -> impl Stream<Item = Result<RecordedEvent, StoreError>> + Send {
+        try_unfold(
+            (self, VecDeque::new()),
+            |(mut this, mut buffered)| async move {
+                while buffered.is_empty() {
+                    buffered.extend(this.next_page().await?.events);
+                }
+                Ok(buffered.pop_front().map(|event| (event, (this, buffered))))
+            },
+        )
+    }
+}
+
+impl<L: PagedLog> Subscription<L> {
+    /// Creates a subscription to the events of `log` after `after`.
+    #[must_use]
+    pub fn of(log: L, query: Query, after: Position) -> Self {
+        let head = log.watch();
         Self {
-            store,
+            log,
             query,
             position: after,
             head,
             page_size: MAX_PAGE,
+            page_bytes: MAX_PAGE_BYTES,
             prefetch: None,
         }
     }
@@ -61,6 +87,23 @@ impl Subscription {
         self
     }
 
+    /// Sets the size of a page in bytes at which it ends, 1 to [`MAX_PAGE_BYTES`].
+    ///
+    /// The subscription keeps at most one page that was read in advance, beside the one that the caller processes.
+    ///
+    /// # Panics
+    /// Panics if the size is 0 or more than [`MAX_PAGE_BYTES`].
+    #[must_use]
+    #[track_caller]
+    pub fn page_bytes(mut self, bytes: usize) -> Self {
+        assert!(
+            (1..=MAX_PAGE_BYTES).contains(&bytes),
+            "invalid `page_bytes`: {bytes}; expected 1 to {MAX_PAGE_BYTES}"
+        );
+        self.page_bytes = bytes;
+        self
+    }
+
     /// Returns the position up to which all matching events were returned.
     #[must_use]
     pub fn position(&self) -> Position {
@@ -77,7 +120,7 @@ impl Subscription {
     /// # Errors
     /// Returns [`StoreError`] if the store fails, [`StoreError::Closed`] after it was closed, and
     /// [`StoreError::BeyondHead`] if the log ends before the position, for example after a restore from a backup.
-    pub async fn next_page(&mut self) -> Result<Page, StoreError> {
+    pub async fn next_page(&mut self) -> Result<L::Page, StoreError> {
         loop {
             let prefetched = match &mut self.prefetch {
                 Some(prefetch) => {
@@ -94,13 +137,13 @@ impl Subscription {
                     // Marked as seen before the read, so that an event that arrives during the read ends the wait below.
                     self.head.borrow_and_update();
                     let span = debug_span!("read", after = self.position.get());
-                    self.store.read(self.next()).instrument(span).await?
+                    self.log.read(self.next()).instrument(span).await?
                 }
             };
             if page.through() > self.position {
                 self.position = page.through();
-                if page.more {
-                    self.prefetch = Prefetch::start(&self.store, self.next());
+                if page.more() {
+                    self.prefetch = Prefetch::start(&self.log, self.next());
                 }
                 return Ok(page);
             }
@@ -108,10 +151,10 @@ impl Subscription {
             if was_prefetched {
                 continue;
             }
-            if page.head < self.position {
+            if page.head() < self.position {
                 return Err(StoreError::BeyondHead {
                     position: self.position,
-                    head: page.head,
+                    head: page.head(),
                 });
             }
             self.head.changed().await.map_err(|_| StoreError::Closed)?;
@@ -122,19 +165,7 @@ impl Subscription {
         Read::all(self.query.clone())
             .after(self.position)
             .limit(self.page_size)
-    }
-
-    /// Returns the events one by one. The stream ends after the first error.
-    pub fn events(self) -> impl Stream<Item = Result<RecordedEvent, StoreError>> + Send {
-        try_unfold(
-            (self, VecDeque::new()),
-            |(mut this, mut buffered)| async move {
-                while buffered.is_empty() {
-                    buffered.extend(this.next_page().await?.events);
-                }
-                Ok(buffered.pop_front().map(|event| (event, (this, buffered))))
-            },
-        )
+            .max_bytes(self.page_bytes)
     }
 }
 

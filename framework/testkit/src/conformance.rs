@@ -183,6 +183,7 @@ macro_rules! __conformance_part {
             $backend;
             durable: foreign_events_are_returned_unchanged;
             bounds: pages_end_at_a_number_of_bytes;
+            bounds: pages_end_at_the_requested_size;
         }
     };
     (several_streams, $with:path, $backend:ty) => {

@@ -49,6 +49,7 @@ pub enum Fault {
     IgnoresFingerprints,
     IgnoresKeys,
     IgnoresKeysAndRevisions,
+    IgnoresPageSizes,
     IgnoresRequiredEvents,
     IgnoresRevisions,
     ImportsIgnoreTimes,
@@ -369,6 +370,9 @@ impl<const FAULT: usize> EventStore for Broken<FAULT> {
         }
         if read.check().is_err() && Self::is(Fault::AcceptsInvalid) {
             read.scope = Scope::Streams(Vec::new());
+        }
+        if Self::is(Fault::IgnoresPageSizes) {
+            read.max_bytes = factum_core::read::MAX_PAGE_BYTES;
         }
         let mut page = self.correct().read(read.clone()).await?;
         while Self::is(Fault::ReturnsWholePages) && page.more && page.events.len() < read.limit {

@@ -15,7 +15,7 @@ use factum_core::error::StoreError;
 use factum_core::metadata::{MAX_METADATA, MAX_METADATA_NAME, MAX_REASON, Metadata};
 use factum_core::position::{Position, Version};
 use factum_core::query::{MAX_QUERY, Query, QueryItem};
-use factum_core::read::{MAX_PAGE, MAX_PAGE_BYTES, MAX_READ_STREAMS, Read};
+use factum_core::read::{MAX_PAGE, MAX_PAGE_BYTES, MAX_READ_STREAMS, Read, Scope};
 use factum_core::record::{ContentType, MAX_EVENT_DATA, MAX_TAGS, NewEvent, RecordedEvent};
 use factum_core::store::EventStore as _;
 
@@ -336,6 +336,50 @@ pub async fn pages_end_at_a_number_of_bytes<B: Backend>() {
     }
     let odd = (0..EVENTS).filter(|number| number % 2 == 1);
     assert_eq!(of_stream, odd.collect::<Vec<_>>());
+}
+
+/// A page ends at the size that the read requests, forward and backward, and has at least one event.
+pub async fn pages_end_at_the_requested_size<B: Backend>() {
+    const EVENTS: u64 = 40;
+    let backend = B::create().await;
+    let store = backend.open().await;
+    for number in 0..EVENTS {
+        let text = "x".repeat(number as usize % 7 * 80);
+        let tagged = tagged(number, &[&format!("k:{text}")]);
+        put(&store, &format!("contract-{}", number % 2), vec![tagged]).await;
+    }
+    let reads = [
+        Read::all(Query::all()),
+        Read::all(Query::all()).backward(),
+        Read::all(Query::category("contract")),
+        Read::streams([stream("contract-0"), stream("contract-1")]),
+        Read::stream(stream("contract-1")),
+        Read::stream(stream("contract-1")).backward(),
+    ];
+    for (read, max_bytes) in reads.iter().flat_map(|read| [(read, 1), (read, 1_000)]) {
+        let expected = page(&store, read.clone()).await.events;
+        let mut read = read.clone().max_bytes(max_bytes);
+        let mut found = Vec::new();
+        loop {
+            let page = page(&store, read.clone()).await;
+            let sizes: Vec<_> = page.events.iter().map(RecordedEvent::size).collect();
+            if let Some((last, others)) = sizes.split_last() {
+                let others: usize = others.iter().sum();
+                assert!(others < max_bytes, "a page has {others} and {last} bytes");
+            }
+            if let Some(last) = page.events.last() {
+                read.cursor = match read.scope {
+                    Scope::Stream(_) => last.version.get(),
+                    _ => last.position.get(),
+                };
+            }
+            found.extend(page.events);
+            if !page.more {
+                break;
+            }
+        }
+        assert_eq!(found, expected, "{read:?}");
+    }
 }
 
 /// Concurrent appends of large events are stored, although together they exceed the size of one append.
