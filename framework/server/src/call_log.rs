@@ -90,7 +90,7 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let id = request_id(request.headers());
+        let mut id = request_id(request.headers());
         let info = request.extensions().get::<ConnectionInfo>();
         let span = tracing::info_span!(
             "call",
@@ -109,6 +109,8 @@ where
         let response = response.instrument(span);
         Box::pin(async move {
             let mut response = end.observe(response.await?);
+            // The id does not occur again, so the header table of the connection must not keep it (RFC 7541, 7.1.3).
+            id.set_sensitive(true);
             response.headers_mut().insert(REQUEST_ID, id);
             Ok(response)
         })
