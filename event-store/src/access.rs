@@ -25,6 +25,7 @@ mod stores;
 mod throttle;
 mod traced_store;
 mod users_file;
+mod visible_log;
 mod visible_streams;
 
 pub use commands::AccessCommand;
@@ -38,3 +39,4 @@ pub use rpcs::{Need, RPCS, Rpc};
 pub use settings::{AccessSettings, AddressRefused};
 pub use stores::Stores;
 pub use users_file::UsersFileError;
+pub use visible_log::{VisibleLog, VisibleRead};

@@ -1,6 +1,7 @@
 //! The native API: the services of `factum.store.v1` on a store.
 
 mod append;
+mod encoded_log;
 mod groups;
 mod read;
 mod state;
@@ -10,13 +11,14 @@ use factum::store::MAX_APPEND;
 use factum_server::trace::trace_parent;
 use factum_store_protocol::refusal::{for_trailers, store_status};
 use factum_store_protocol::v1::event_store_service_server::EventStoreService;
-use factum_store_protocol::{MAX_MESSAGE_BYTES, v1};
+use factum_store_protocol::{MAX_MESSAGE_BYTES, encoded, v1};
 use tokio::sync::watch;
 use tonic::{Request, Response, Status, Streaming, async_trait};
 
 use crate::access::Stores;
 use crate::log_head::read_head;
 use crate::messages::Messages;
+use crate::native::encoded_log::{EncodedLog, PageCache};
 
 pub use groups::NativeGroups;
 
@@ -25,6 +27,7 @@ pub use groups::NativeGroups;
 pub struct Native {
     stores: Stores,
     backend: &'static str,
+    pages: PageCache,
     /// Becomes `true` when the server stops. Calls without end then end.
     stop: watch::Receiver<bool>,
 }
@@ -36,6 +39,7 @@ impl Native {
         Self {
             stores,
             backend,
+            pages: PageCache::default(),
             stop,
         }
     }
@@ -44,9 +48,9 @@ impl Native {
 #[async_trait]
 impl EventStoreService for Native {
     type AppendStreamStream = Messages<v1::AppendStreamResponse>;
-    type ReadStreamStream = Messages<v1::ReadStreamResponse>;
-    type ReadAllStream = Messages<v1::ReadAllResponse>;
-    type SubscribeStream = Messages<v1::SubscribeResponse>;
+    type ReadStreamStream = Messages<encoded::ReadStreamResponse>;
+    type ReadAllStream = Messages<encoded::ReadAllResponse>;
+    type SubscribeStream = Messages<encoded::SubscribeResponse>;
     type WatchHeadStream = Messages<v1::WatchHeadResponse>;
 
     async fn append(
@@ -111,8 +115,13 @@ impl EventStoreService for Native {
         &self,
         request: Request<v1::SubscribeRequest>,
     ) -> Result<Response<Self::SubscribeStream>, Status> {
-        let (store, stop) = (self.stores.for_request(&request)?, self.stop.clone());
-        let answers = subscribe::subscribe(store, request.into_inner(), stop).await?;
+        let log = self.stores.log_for_request(&request)?;
+        let log = EncodedLog::new(log, self.pages.clone());
+        let store = self.stores.for_request(&request)?;
+        let head = read_head(&*store).await;
+        let head = head.map_err(|error| store_status(&error))?;
+        let stop = self.stop.clone();
+        let answers = subscribe::subscribe(log, head, request.into_inner(), stop)?;
         Ok(Response::new(Box::pin(answers)))
     }
 

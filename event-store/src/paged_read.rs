@@ -8,7 +8,7 @@ use factum::store::{MAX_PAGE, Read, RecordedEvent, Scope, Store, StoreError};
 use futures_util::Stream;
 use futures_util::stream::try_unfold;
 
-use crate::split::split;
+use crate::split::{READ_PAGE, split};
 
 /// The next events of a read.
 #[derive(Debug)]
@@ -112,7 +112,7 @@ impl PagedRead {
             .remaining
             .unwrap_or(u64::MAX)
             .min(self.page_size as u64);
-        let read = self.read.clone().limit(limit as usize);
+        let read = self.read.clone().limit(limit as usize).max_bytes(READ_PAGE);
         self.page_size = (self.page_size * 2).min(MAX_PAGE);
         let page = self.store.read(read).await?;
         let is_first = self.head.is_none();

@@ -1,5 +1,11 @@
-//! Splits events and documents into messages of a moderate size.
+//! The sizes of pages and messages; splits events and documents into messages of a moderate size.
 
+/// The size of the events of a subscription that are read together, in bytes.
+///
+/// A subscription keeps the message that its client does not receive, and at most one further page.
+pub const SUBSCRIPTION_PAGE: usize = 64 * 1024;
+/// The size of the events of a read that are read together, in bytes.
+pub const READ_PAGE: usize = 256 * 1024;
 /// The size in bytes at which a message ends. One event may be larger.
 const MAX_PART: usize = 1024 * 1024;
 

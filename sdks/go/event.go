@@ -9,6 +9,9 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
+// jsonType is the media type that an empty content type stands for.
+const jsonType = "application/json"
+
 // Metadata is the actor, the reason and the correlation of an event. An empty text means that a field is not set.
 type Metadata struct {
 	// Actor is the sender of the command.
@@ -165,6 +168,10 @@ func eventOf(message *storev1.Event) (Event, error) {
 	if err != nil {
 		return Event{}, err
 	}
+	contentType := message.GetContentType()
+	if contentType == "" {
+		contentType = jsonType
+	}
 	return Event{
 		Position:      message.GetPosition(),
 		Stream:        message.GetStream(),
@@ -172,7 +179,7 @@ func eventOf(message *storev1.Event) (Event, error) {
 		ID:            message.GetId(),
 		Type:          message.GetEventType(),
 		SchemaVersion: message.GetSchemaVersion(),
-		ContentType:   message.GetContentType(),
+		ContentType:   contentType,
 		Data:          message.GetData(),
 		Tags:          message.GetTags(),
 		Metadata:      metadata,

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use factum::store::{
     Append, AppendError, Appended, Document, DocumentChange, DocumentChanges, DocumentError,
     DocumentStore, EventStore, EventTypeList, EventTypeSummary, IdempotencyKey, Page, Position,
-    Query, Read, Revision, Scan, Scope, Snapshot, SnapshotStore, Store, StoreError, StreamId,
-    StreamList, StreamSummary, Timestamp, async_trait, scan_event_types,
+    Query, Read, Revision, Scan, Snapshot, SnapshotStore, Store, StoreError, StreamId, StreamList,
+    StreamSummary, Timestamp, async_trait, scan_event_types,
 };
 use tokio::sync::watch;
 
@@ -86,21 +86,8 @@ impl EventStore for GuardedStore {
         }
     }
 
-    async fn read(&self, mut read: Read) -> Result<Page, StoreError> {
-        match &read.scope {
-            Scope::Stream(stream) => self.caller.require(Permission::Read, stream.as_str())?,
-            Scope::Streams(streams) => self.caller.check(|grants| {
-                let mut streams = streams.iter();
-                streams.try_for_each(|stream| grants.require(Permission::Read, stream.as_str()))
-            })?,
-            Scope::All(query) => {
-                let visible = self.caller.ask(|grants| grants.visible(query.clone()))?;
-                if let Some(visible) = visible {
-                    read.scope = Scope::All(visible);
-                }
-            }
-        }
-        self.store.read(read).await
+    async fn read(&self, read: Read) -> Result<Page, StoreError> {
+        self.store.read(self.caller.visible(read)?).await
     }
 
     async fn find(&self, key: &IdempotencyKey) -> Result<Option<Appended>, AppendError> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use factum::Timestamp;
-use factum::store::{Denied, Query, StoreError};
+use factum::store::{Denied, Query, Read, Scope, StoreError};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
@@ -75,6 +75,23 @@ impl Principal {
     /// Returns the errors of [`require`](Self::require).
     pub fn require_all(&self, query: &Query) -> Result<(), StoreError> {
         self.check(|grants| grants.require_all(query))
+    }
+
+    /// Requires the permissions for a read, and restricts a query to the events that the caller may read.
+    pub(super) fn visible(&self, mut read: Read) -> Result<Read, StoreError> {
+        match &read.scope {
+            Scope::Stream(stream) => self.require(Permission::Read, stream.as_str())?,
+            Scope::Streams(streams) => self.check(|grants| {
+                let mut streams = streams.iter();
+                streams.try_for_each(|stream| grants.require(Permission::Read, stream.as_str()))
+            })?,
+            Scope::All(query) => {
+                if let Some(visible) = self.ask(|grants| grants.visible(query.clone()))? {
+                    read.scope = Scope::All(visible);
+                }
+            }
+        }
+        Ok(read)
     }
 
     /// Returns the result of a check of the current permissions; every check succeeds without access control.

@@ -13,6 +13,7 @@ use super::layer::AccessLayer;
 use super::principal::Principal;
 use super::reload::{AccessError, follow};
 use super::traced_store::TracedStore;
+use super::visible_log::VisibleLog;
 
 /// The store of the server, from which each request gets its own view.
 ///
@@ -71,6 +72,15 @@ impl Stores {
         }
         let principal = self.principal(request)?;
         Ok(Arc::new(GuardedStore::new(store, principal)))
+    }
+
+    /// Returns the log as the caller of `request` may read it, for pages that callers share.
+    ///
+    /// # Errors
+    /// Returns UNAUTHENTICATED if the caller is not known.
+    pub fn log_for_request<T>(&self, request: &Request<T>) -> Result<VisibleLog, Status> {
+        let store = TracedStore::wrap(self.store.clone());
+        Ok(VisibleLog::new(store, self.principal(request)?))
     }
 
     /// Returns the caller of `request`, for checks of objects that the server itself keeps, such as consumer groups.

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use factum::store::{Read, Scope, Store};
+use factum_store_protocol::encoded::{EncodedEvents, ReadAllResponse, ReadStreamResponse};
 use factum_store_protocol::refusal::{invalid_status, store_status, stream_not_found};
-use factum_store_protocol::{event, read as messages, time, v1};
+use factum_store_protocol::{read as messages, time, v1};
 use futures_util::{Stream, StreamExt as _};
 use tonic::Status;
 
@@ -13,7 +14,7 @@ use crate::paged_read::{PagedRead, ReadBatch};
 pub async fn stream(
     store: Arc<dyn Store>,
     request: v1::ReadStreamRequest,
-) -> Result<impl Stream<Item = Result<v1::ReadStreamResponse, Status>> + Send, Status> {
+) -> Result<impl Stream<Item = Result<ReadStreamResponse, Status>> + Send, Status> {
     let (limit, must_exist) = (request.limit, request.must_exist);
     let name = request.stream.clone();
     let read = messages::of_stream(request).map_err(|invalid| invalid_status(&invalid))?;
@@ -25,11 +26,11 @@ pub async fn stream(
     }
     Ok(batches.map(|batch| {
         let batch = batch?;
-        Ok(v1::ReadStreamResponse {
-            head: batch.head.get(),
-            more: batch.more,
-            events: batch.events.iter().map(event::to_message).collect(),
-        })
+        Ok(ReadStreamResponse::of(
+            EncodedEvents::of(&batch.events),
+            batch.head,
+            batch.more,
+        ))
     }))
 }
 
@@ -58,17 +59,17 @@ async fn has_events(store: &dyn Store, scope: Scope) -> Result<bool, Status> {
 pub async fn all(
     store: Arc<dyn Store>,
     request: v1::ReadAllRequest,
-) -> Result<impl Stream<Item = Result<v1::ReadAllResponse, Status>> + Send, Status> {
+) -> Result<impl Stream<Item = Result<ReadAllResponse, Status>> + Send, Status> {
     let limit = request.limit;
     let read = messages::of_all(request).map_err(|invalid| invalid_status(&invalid))?;
     let (_, batches) = start(store, read, limit).await?;
     Ok(batches.map(|batch| {
         let batch = batch?;
-        Ok(v1::ReadAllResponse {
-            head: batch.head.get(),
-            more: batch.more,
-            events: batch.events.iter().map(event::to_message).collect(),
-        })
+        Ok(ReadAllResponse::of(
+            EncodedEvents::of(&batch.events),
+            batch.head,
+            batch.more,
+        ))
     }))
 }
 

@@ -1,26 +1,27 @@
 //! Subscriptions: stored events, then new ones, and the head of the log. They are never silent.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::Duration;
 
 use factum::Position;
-use factum::engine::Subscription;
-use factum::store::{MAX_PAGE, Page, Store};
+use factum::engine::{LogPage as _, Subscription};
+use factum::store::{MAX_PAGE, Store};
+use factum_store_protocol::encoded::SubscribeResponse;
 use factum_store_protocol::invalid::InvalidMessage;
 use factum_store_protocol::refusal::{invalid_status, store_status};
 use factum_store_protocol::v1::subscribe_request::Start;
 use factum_store_protocol::v1::subscribe_response::Message;
-use factum_store_protocol::{event, read as messages, v1};
+use factum_store_protocol::{read as messages, v1};
 use futures_util::Stream;
 use futures_util::stream::try_unfold;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tonic::Status;
 
-use crate::log_head::read_head;
+use crate::log_head::is_behind;
 use crate::metrics::{Protocol, SubscriptionMetrics};
-use crate::split::split;
+use crate::native::encoded_log::{EncodedLog, EncodedPage};
+use crate::split::SUBSCRIPTION_PAGE;
 use crate::stop::stopped;
 
 /// The longest time without a message, and the default.
@@ -29,10 +30,9 @@ const MIN_HEARTBEAT: Duration = Duration::from_millis(100);
 
 /// A subscription and the messages that it has to send.
 struct Subscriber {
-    subscription: Subscription,
+    subscription: Subscription<EncodedLog>,
     heartbeat: Duration,
-    max_batch: usize,
-    ready: VecDeque<Message>,
+    ready: VecDeque<SubscribeResponse>,
     last_message: Instant,
     /// Set while the client has received all stored events.
     is_caught_up: bool,
@@ -40,11 +40,13 @@ struct Subscriber {
     stop: watch::Receiver<bool>,
 }
 
-pub async fn subscribe(
-    store: Arc<dyn Store>,
+/// Subscribes to `log`, whose head is `head`.
+pub fn subscribe(
+    log: EncodedLog,
+    head: Position,
     request: v1::SubscribeRequest,
     stop: watch::Receiver<bool>,
-) -> Result<impl Stream<Item = Result<v1::SubscribeResponse, Status>> + Send, Status> {
+) -> Result<impl Stream<Item = Result<SubscribeResponse, Status>> + Send, Status> {
     let invalid = |invalid: InvalidMessage| invalid_status(&invalid);
     let query = messages::filter(request.query).map_err(invalid)?;
     query
@@ -59,17 +61,16 @@ pub async fn subscribe(
             return Err(invalid(InvalidMessage::new("max_batch", rule)));
         }
     };
-    let head = read_head(&*store).await;
-    let head = head.map_err(|error| store_status(&error))?;
     let after = match request.start {
         None => Position::ZERO,
         Some(Start::After(position)) => Position::new(position),
         Some(Start::LiveOnly(_)) => head,
     };
     let mut subscriber = Subscriber {
-        subscription: Subscription::new(store, query, after),
+        subscription: Subscription::of(log, query, after)
+            .page_size(max_batch)
+            .page_bytes(SUBSCRIPTION_PAGE),
         heartbeat,
-        max_batch,
         ready: VecDeque::new(),
         last_message: Instant::now(),
         is_caught_up: false,
@@ -80,14 +81,13 @@ pub async fn subscribe(
         subscriber.catch_up(after);
     }
     Ok(try_unfold(subscriber, |mut subscriber| async move {
-        let message = Some(subscriber.next().await?);
-        Ok(Some((v1::SubscribeResponse { message }, subscriber)))
+        Ok(Some((subscriber.next().await?, subscriber)))
     }))
 }
 
 impl Subscriber {
     /// Waits for the next message, at most for the heartbeat.
-    async fn next(&mut self) -> Result<Message, Status> {
+    async fn next(&mut self) -> Result<SubscribeResponse, Status> {
         loop {
             if let Some(message) = self.ready.pop_front() {
                 self.last_message = Instant::now();
@@ -98,48 +98,45 @@ impl Subscriber {
                 page = self.subscription.next_page() => page,
                 () = sleep_until(self.last_message + self.heartbeat) => {
                     let position = self.subscription.position().get();
-                    self.ready.push_back(Message::Checkpoint(v1::Checkpoint { position }));
+                    self.push(Message::Checkpoint(v1::Checkpoint { position }));
                     continue;
                 }
                 status = stopped(&mut self.stop) => return Err(status),
             };
             let page = page.map_err(|error| store_status(&error))?;
-            self.add(&page, before);
+            self.add(page, before);
         }
     }
 
-    fn add(&mut self, page: &Page, before: Position) {
-        self.metrics.advance(page.through());
-        if page.more && std::mem::take(&mut self.is_caught_up) {
+    fn add(&mut self, page: EncodedPage, before: Position) {
+        let (through, head, more) = (page.through(), page.head(), page.more());
+        self.metrics.advance(through);
+        if more && is_behind(before, head) && std::mem::take(&mut self.is_caught_up) {
             self.metrics.fell_behind();
-            self.ready.push_back(Message::FellBehind(v1::FellBehind {
+            self.push(Message::FellBehind(v1::FellBehind {
                 position: before.get(),
-                head: page.head.get(),
+                head: head.get(),
             }));
         }
-        let parts = split(&page.events, self.max_batch, |event| event.size());
-        let count = parts.len();
-        for (index, part) in parts.into_iter().enumerate() {
-            // The position of a part is that of its last event; that of the last part covers the complete page.
-            let position = match part.last() {
-                Some(last) if index + 1 < count => last.position,
-                _ => page.through(),
-            };
-            self.ready.push_back(Message::Events(v1::EventBatch {
-                events: part.into_iter().map(event::to_message).collect(),
-                position: position.get(),
-            }));
+        if !page.events.is_empty() {
+            let batch = SubscribeResponse::of(page.events, through);
+            self.ready.push_back(batch);
         }
-        if !page.more && !self.is_caught_up {
-            self.catch_up(page.through());
+        if !more && !self.is_caught_up {
+            self.catch_up(through);
         }
     }
 
     fn catch_up(&mut self, position: Position) {
         self.is_caught_up = true;
         let position = position.get();
+        self.push(Message::CaughtUp(v1::CaughtUp { position }));
+    }
+
+    fn push(&mut self, message: Message) {
+        let message = Some(message);
         self.ready
-            .push_back(Message::CaughtUp(v1::CaughtUp { position }));
+            .push_back(v1::SubscribeResponse { message }.into());
     }
 }
 

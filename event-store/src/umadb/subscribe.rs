@@ -16,7 +16,7 @@ use super::error::store_failed;
 use super::read::batch_size;
 use super::{event, query};
 use crate::metrics::{Protocol, SubscriptionMetrics};
-use crate::split::split;
+use crate::split::{SUBSCRIPTION_PAGE, split};
 use crate::stop::stopped;
 
 /// A subscription and the events that it has to send.
@@ -37,7 +37,8 @@ pub fn subscribe(
     let query = query::from_message(request.query);
     let after = request.after.unwrap_or(0);
     let subscriber = DcbSubscriber {
-        subscription: Subscription::new(store, query, Position::new(after)),
+        subscription: Subscription::new(store, query, Position::new(after))
+            .page_bytes(SUBSCRIPTION_PAGE),
         batch_size: batch_size(request.batch_size),
         ready: VecDeque::new(),
         metrics: SubscriptionMetrics::new(Protocol::Umadb, Position::new(after)),

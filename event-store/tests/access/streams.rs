@@ -336,6 +336,37 @@ async fn subscription_delivers_only_what_the_user_may_read() {
 }
 
 #[tokio::test]
+async fn users_do_not_share_the_pages_of_their_subscriptions() {
+    let server = server();
+    let mut root = server.events_of("root");
+    let both = ["order-1", "account-1", "cart-1", "account-2", "order-2"];
+    root.append(append(&both)).await.unwrap();
+    let expected: [(&str, &[&str]); 4] = [
+        ("root", &both[..4]),
+        ("shop", &["order-1", "cart-1"]),
+        ("bank", &["account-1"]),
+        ("root", &both[..4]),
+    ];
+    // A message of one event is a page that is followed by another one.
+    let one = v1::SubscribeRequest {
+        max_batch: 1,
+        ..v1::SubscribeRequest::default()
+    };
+    for (user, streams) in expected {
+        let messages = server.events_of(user).subscribe(one.clone()).await;
+        let mut messages = messages.unwrap().into_inner();
+        for stream in streams {
+            let message = timeout(LIMIT, messages.message()).await.unwrap();
+            let Some(Message::Events(batch)) = message.unwrap().unwrap().message else {
+                panic!("expected an event of {stream}");
+            };
+            assert_eq!(batch.events.len(), 1);
+            assert_eq!(batch.events[0].stream, *stream, "for {user}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn documents_and_snapshots_need_their_permission() {
     let server = server();
     let mut shop = server.state_of("shop");

@@ -213,7 +213,7 @@ export function storedEvent(message: EventMessage): StoredEvent {
     id: uuid("id", message.id),
     eventType: message.eventType,
     schemaVersion: message.schemaVersion,
-    contentType: message.contentType,
+    contentType: message.contentType || JSON_TYPE,
     data: message.data,
     tags: message.tags,
     metadata: metadata(message.metadata),

@@ -24,7 +24,7 @@ pub fn to_message(event: &RecordedEvent) -> v1::Event {
         id: event.id.to_string(),
         event_type: event.name.to_string(),
         schema_version: event.schema_version,
-        content_type: event.content_type.as_str().to_owned(),
+        content_type: content_type_field(&event.content_type).to_owned(),
         data: event.data.clone(),
         tags: event.tags.iter().map(ToString::to_string).collect(),
         metadata: metadata_message(&event.metadata),
@@ -44,7 +44,7 @@ pub fn from_message(event: v1::Event) -> Result<RecordedEvent, InvalidMessage> {
         id: id("id", &event.id)?,
         name: Cow::Owned(event.event_type),
         schema_version: event.schema_version,
-        content_type: ContentType::from(&*event.content_type),
+        content_type: content_type(&event.content_type),
         data: event.data,
         tags: tags(event.tags)?,
         metadata: Arc::new(metadata(event.metadata)?),
@@ -59,7 +59,7 @@ pub fn new_event_message(event: &NewEvent) -> v1::NewEvent {
         id: event.id.to_string(),
         event_type: event.name.to_string(),
         schema_version: event.schema_version,
-        content_type: event.content_type.as_str().to_owned(),
+        content_type: content_type_field(&event.content_type).to_owned(),
         data: event.data.clone(),
         tags: event.tags.iter().map(ToString::to_string).collect(),
         metadata: metadata_message(&event.metadata),
@@ -72,10 +72,6 @@ pub fn new_event_message(event: &NewEvent) -> v1::NewEvent {
 /// # Errors
 /// Returns [`InvalidMessage`] with the path of the first field that is not valid.
 pub fn new_event(event: v1::NewEvent) -> Result<NewEvent, InvalidMessage> {
-    let content_type = match &*event.content_type {
-        "" => ContentType::Json,
-        other => ContentType::from(other),
-    };
     Ok(NewEvent {
         id: match &*event.id {
             "" => new_event_id(),
@@ -83,12 +79,28 @@ pub fn new_event(event: v1::NewEvent) -> Result<NewEvent, InvalidMessage> {
         },
         name: Cow::Owned(event.event_type),
         schema_version: event.schema_version.max(1),
-        content_type,
+        content_type: content_type(&event.content_type),
         data: event.data,
         tags: tags(event.tags)?,
         metadata: Arc::new(metadata(event.metadata)?),
         personal: Vec::new(),
     })
+}
+
+/// Returns the field of a content type; it is empty for JSON.
+#[must_use]
+pub fn content_type_field(content_type: &ContentType) -> &str {
+    match content_type {
+        ContentType::Json => "",
+        other => other.as_str(),
+    }
+}
+
+fn content_type(field: &str) -> ContentType {
+    match field {
+        "" => ContentType::Json,
+        other => ContentType::from(other),
+    }
 }
 
 /// Converts metadata into a message; empty metadata has none.

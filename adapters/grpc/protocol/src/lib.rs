@@ -4,7 +4,9 @@
 //! each conversion exists once for both directions.
 
 pub mod append;
+mod codec;
 pub mod document;
+pub mod encoded;
 pub mod event;
 pub mod invalid;
 pub mod query;
@@ -16,7 +18,8 @@ pub mod time;
 #[rustfmt::skip]
 #[allow(missing_docs, clippy::all, clippy::pedantic)]
 pub mod v1 {
-    include!("generated.rs");
+    include!("generated/client.generated.rs");
+    include!("generated/server.generated.rs");
 }
 
 /// The encoded `FileDescriptorSet` of the protocol, for server reflection.

@@ -18,7 +18,9 @@ use super::super::origin;
 use super::super::request::{ReadOptions, Source, Start};
 use super::super::virtual_stream::{ResolvedEvent, VirtualStream};
 use super::outbox::{Outbox, SubscriptionProgress, now};
+use crate::log_head::is_behind;
 use crate::metrics::{Protocol, SubscriptionMetrics};
+use crate::split::SUBSCRIPTION_PAGE;
 use crate::stop::stopped;
 
 /// The events that a subscription returns.
@@ -61,7 +63,7 @@ pub async fn subscribe(
         Source::Stream(_) => return Err(Refused::Invalid("expected all streams".to_owned())),
     };
     let mut log = AllSubscription {
-        subscription: Subscription::new(store.clone(), query, after),
+        subscription: Subscription::new(store.clone(), query, after).page_bytes(SUBSCRIPTION_PAGE),
         store,
         selection,
         resolve_links: request.resolve_links,
@@ -106,7 +108,7 @@ impl AllSubscription {
     async fn add_page(&mut self, page: Page, before: Position) -> Result<(), StoreError> {
         let (more, through) = (page.more, page.through());
         self.metrics.advance(through);
-        if more {
+        if more && is_behind(before, page.head) {
             self.outbox
                 .caught_up(false, SubscriptionProgress::Position(before.get()));
         }

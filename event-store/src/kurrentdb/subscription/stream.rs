@@ -17,6 +17,7 @@ use super::super::request::{ReadOptions, Start};
 use super::super::virtual_stream::ResolvedEvent;
 use super::outbox::{Outbox, SubscriptionProgress};
 use crate::metrics::{Protocol, SubscriptionMetrics};
+use crate::split::SUBSCRIPTION_PAGE;
 use crate::stop::stopped;
 
 struct StreamSubscription {
@@ -109,10 +110,8 @@ impl StreamSubscription {
     async fn read_page(&mut self) -> Result<bool, StoreError> {
         // Marked as seen before the read, so that an event that arrives during the read ends the wait.
         self.head.borrow_and_update();
-        let page = self
-            .store
-            .read(Read::stream(self.stream.clone()).after(self.after))
-            .await?;
+        let read = Read::stream(self.stream.clone()).after(self.after);
+        let page = self.store.read(read.max_bytes(SUBSCRIPTION_PAGE)).await?;
         if !page.more {
             self.metrics.advance(page.head);
         }

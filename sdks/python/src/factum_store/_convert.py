@@ -188,7 +188,7 @@ def _event(message: pb.Event) -> Event:
         id=_uuid("id", message.id),
         event_type=message.event_type,
         schema_version=message.schema_version,
-        content_type=message.content_type,
+        content_type=message.content_type or JSON,
         data=message.data,
         tags=tuple(message.tags),
         metadata=_metadata(message.metadata),

@@ -223,7 +223,7 @@ export type Event = Message<"factum.store.v1.Event"> & {
   schemaVersion: number;
 
   /**
-   * The media type of the data.
+   * The media type of the data; empty means `application/json`.
    *
    * @generated from field: string content_type = 7;
    */
