@@ -24,6 +24,7 @@ const IN_FLIGHT: usize = 256;
 pub async fn unary(server: &Server, clients: usize, duration: Duration) -> Result<Measured> {
     let mut tasks = Vec::new();
     let begin = Instant::now() + WARM_UP;
+    let server_time = server.cpu_between(begin, begin + duration);
     for number in 0..clients {
         let client = server.connect().await?;
         tasks.push(tokio::spawn(repeat(
@@ -37,7 +38,7 @@ pub async fn unary(server: &Server, clients: usize, duration: Duration) -> Resul
     for task in tasks {
         latencies.extend(task.await??);
     }
-    Ok(Measured::of(latencies, duration))
+    Ok(Measured::of(latencies, duration).with_server_time(server_time.await??, duration))
 }
 
 async fn repeat(
@@ -70,6 +71,7 @@ pub async fn stream(server: &Server, duration: Duration) -> Result<Measured> {
     let mut answers = answers.into_inner();
     let begin = Instant::now() + WARM_UP;
     let end = begin + duration;
+    let server_time = server.cpu_between(begin, end);
     let mut sent = VecDeque::with_capacity(IN_FLIGHT);
     let mut latencies = Vec::new();
     let mut number = 0;
@@ -91,5 +93,5 @@ pub async fn stream(server: &Server, duration: Duration) -> Result<Measured> {
             latencies.push(was_sent.elapsed());
         }
     }
-    Ok(Measured::of(latencies, duration))
+    Ok(Measured::of(latencies, duration).with_server_time(server_time.await??, duration))
 }

@@ -30,6 +30,13 @@ pub fn render(report: &Report) -> String {
             );
         }
     }
+    if let (Some(own), Some(other)) = (first(report, Side::Native), first(report, Side::Umadb)) {
+        let _ = writeln!(
+            text,
+            "| first catch_up, for comparison | {:.2} × | |",
+            own / other
+        );
+    }
     for clients in [1, 8, 64] {
         let own = rate(report, "stream", Side::Native, 1);
         let other = rate(report, "append", Side::Umadb, clients);
@@ -69,7 +76,16 @@ pub fn render(report: &Report) -> String {
 fn rate(report: &Report, scenario: &str, side: Side, clients: usize) -> Option<f64> {
     match report.find(scenario, side, clients)? {
         Value::Rate(measured) => Some(measured.per_second),
+        Value::CatchUp(measured) => Some(measured.per_second),
         Value::Memory(_) | Value::Latency(_) => None,
+    }
+}
+
+/// Returns the rate of the first catch-up, with an empty cache.
+fn first(report: &Report, side: Side) -> Option<f64> {
+    match report.find("catch_up", side, 1)? {
+        Value::CatchUp(measured) => Some(measured.first),
+        _ => None,
     }
 }
 

@@ -15,6 +15,7 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::Parser;
 
+use crate::catch_up::Reader;
 use crate::report::{Measurement, Report};
 use crate::server::{Programs, Side};
 
@@ -30,6 +31,9 @@ struct Options {
     /// Number of events in the log of the catch-up.
     #[arg(long, default_value_t = 200_000)]
     events: u64,
+    /// Number of catch-ups from each log, of which the fastest counts; the servers take turns.
+    #[arg(long, default_value_t = 5)]
+    rounds: u32,
     /// Number of live subscribers.
     #[arg(long, default_value_t = 1_000)]
     subscribers: usize,
@@ -68,10 +72,18 @@ async fn main() -> Result<()> {
         report.add(Measurement::rate("stream", Side::Native, 1, measured));
     }
     if runs("catch_up") {
+        let mut readers = Vec::new();
         for side in Side::ALL {
             let server = programs.start(side).await?;
-            let measured = catch_up::measure(&server, options.events).await?;
-            report.add(Measurement::rate("catch_up", side, 1, measured));
+            readers.push((side, Reader::fill(server, options.events).await?));
+        }
+        for _ in 0..options.rounds {
+            for (_, reader) in &mut readers {
+                reader.catch_up().await?;
+            }
+        }
+        for (side, reader) in readers {
+            report.add(Measurement::catch_up(side, reader.result()?));
         }
     }
     if runs("subscribers") {

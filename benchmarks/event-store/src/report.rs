@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use crate::server::Side;
 
-/// A rate with its latencies.
+/// A rate with its latencies, and the processor time of the server for one operation.
 #[derive(Debug, Clone, Copy)]
 pub struct Measured {
     pub per_second: f64,
     pub median: Duration,
     pub p99: Duration,
+    pub server_time: Duration,
 }
 
 impl Measured {
@@ -26,17 +27,26 @@ impl Measured {
             per_second: latencies.len() as f64 / duration.as_secs_f64(),
             median: quantile(50),
             p99: quantile(99),
+            server_time: Duration::ZERO,
         }
     }
 
-    /// Returns the rate of `count` operations in `duration`.
-    pub fn total(count: u64, duration: Duration) -> Self {
-        Self {
-            per_second: count as f64 / duration.as_secs_f64(),
-            median: Duration::ZERO,
-            p99: Duration::ZERO,
-        }
+    /// Adds the processor time of the server for all operations.
+    pub fn with_server_time(mut self, time: Duration, duration: Duration) -> Self {
+        self.server_time = time.div_f64((self.per_second * duration.as_secs_f64()).max(1.0));
+        self
     }
+}
+
+/// The rate of a catch-up in events, and the processor time of one event.
+#[derive(Debug, Clone, Copy)]
+pub struct CatchUp {
+    /// The rate of the first catch-up.
+    pub first: f64,
+    /// The rate of the fastest one.
+    pub per_second: f64,
+    pub server_time: Duration,
+    pub client_time: Duration,
 }
 
 /// The resident memory of a server in bytes.
@@ -49,6 +59,7 @@ pub struct Memory {
 #[derive(Debug, Clone, Copy)]
 pub enum Value {
     Rate(Measured),
+    CatchUp(CatchUp),
     Memory(Memory),
     Latency(Measured),
 }
@@ -69,6 +80,15 @@ impl Measurement {
             side,
             clients,
             value: Value::Rate(measured),
+        }
+    }
+
+    pub fn catch_up(side: Side, catch_up: CatchUp) -> Self {
+        Self {
+            scenario: "catch_up",
+            side,
+            clients: 1,
+            value: Value::CatchUp(catch_up),
         }
     }
 
@@ -144,11 +164,14 @@ impl Report {
 
 fn cell(value: Value) -> String {
     match value {
-        Value::Rate(rate) if rate.median.is_zero() => format!("{:.0}/s", rate.per_second),
+        Value::CatchUp(catch_up) => format!(
+            "{:.0}/s ({:.0}/s first), {:.2?} server and {:.2?} client CPU",
+            catch_up.per_second, catch_up.first, catch_up.server_time, catch_up.client_time
+        ),
         Value::Rate(rate) => {
             format!(
-                "{:.0}/s ({:.2?}, {:.2?})",
-                rate.per_second, rate.median, rate.p99
+                "{:.0}/s ({:.2?}, {:.2?}), {:.2?} CPU",
+                rate.per_second, rate.median, rate.p99, rate.server_time
             )
         }
         Value::Memory(memory) => format!(

@@ -8,12 +8,15 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use tempfile::TempDir;
+use tokio::task::JoinHandle;
 use tonic::transport::Channel;
 
 use crate::client::{Client, Protocol};
 
 /// The version of UmaDB.
 const UMADB: &str = "umadb==0.7.8";
+/// The unit of processor times in `/proc`: `USER_HZ` is 100 on every architecture.
+const TICK: Duration = Duration::from_millis(10);
 const START_LIMIT: Duration = Duration::from_secs(30);
 
 /// A server and the protocol by which it is measured.
@@ -171,6 +174,22 @@ impl Server {
         Ok(Client::new(self.channel().await?, self.side.protocol()))
     }
 
+    /// Returns the processor time that the process has used.
+    pub fn cpu_time(&self) -> Result<Duration> {
+        cpu_time(&self.child.id().to_string())
+    }
+
+    /// Starts to measure the processor time that the process uses from `begin` to `end`.
+    pub fn cpu_between(&self, begin: Instant, end: Instant) -> JoinHandle<Result<Duration>> {
+        let process = self.child.id().to_string();
+        tokio::spawn(async move {
+            tokio::time::sleep_until(begin.into()).await;
+            let before = cpu_time(&process)?;
+            tokio::time::sleep_until(end.into()).await;
+            Ok(cpu_time(&process)? - before)
+        })
+    }
+
     /// Returns the resident memory of the process in bytes.
     pub fn memory(&self) -> Result<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
@@ -179,6 +198,16 @@ impl Server {
         let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse()?;
         Ok(kibibytes * 1024)
     }
+}
+
+/// Returns the processor time that the process `process` in `/proc` has used.
+pub fn cpu_time(process: &str) -> Result<Duration> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
+    // The name of the program, which may contain spaces, is in parentheses. User and system time are fields 14 and 15.
+    let (_, fields) = stat.rsplit_once(')').context("the process has a name")?;
+    let times = fields.split_whitespace().skip(11).take(2);
+    let ticks: u64 = times.map(str::parse::<u64>).sum::<Result<_, _>>()?;
+    Ok(TICK * u32::try_from(ticks)?)
 }
 
 impl Drop for Server {
