@@ -145,8 +145,6 @@ impl LogPage for EncodedPage {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
     use factum::store::{
         Append, ContentType, EventStore, ExpectedVersion, NewEvent, Query, Store, new_event_id,
     };
