@@ -68,7 +68,8 @@ pub async fn run(settings: Settings) -> Result<()> {
         stopping: about_to_stop,
         stop: stopped.clone(),
     };
-    let routes = rest::router(api.clone()).merge(web::router(api));
+    // The answer to an unknown path is that of the last router: a problem.
+    let routes = web::router(api.clone()).merge(rest::router(api));
     let servers = vec![
         (
             "REST",
