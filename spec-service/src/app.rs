@@ -1,6 +1,7 @@
 //! The parts of the application layer that all capabilities share.
 
 mod application;
+mod as_of;
 mod content_refusal;
 mod context;
 mod cursor;
@@ -11,6 +12,7 @@ mod page;
 mod refusal;
 
 pub use application::Application;
+pub use as_of::{AsOf, InvalidPointInTime};
 pub use context::RequestContext;
 pub use cursor::{Cursor, InvalidCursor};
 pub use error::AppError;

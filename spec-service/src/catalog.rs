@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use crate::access::domain::{NamespaceId, TenantId};
 use crate::content::{Content, DEFAULT_MAX_BYTES};
+use crate::search::SearchTable;
 use crate::specs::domain::{
     CreateSpec, DeleteSpec, DeprecateSpec, PublishSpec, QualifiedName, Spec, SpecId, SpecName,
     UpdateSpec,
@@ -40,6 +41,7 @@ pub fn catalog() -> Catalog {
         .command::<ReplayDeliveries>()
         .command::<DeleteWebhook>()
         .projection::<WebhookDirectory>()
+        .projection::<SearchTable>()
         .states(lifecycle())
 }
 

@@ -23,12 +23,18 @@ use tower_http::trace::TraceLayer;
 
 use crate::audit::Audit;
 use crate::audit::grpc::AuditCalls;
+use crate::bulk::{Bulk, BulkGrpc, MAX_BULK_BYTES};
+use crate::search::{Search, SearchGrpc};
 use crate::specs::app::Specs;
 use crate::specs::grpc::GrpcService;
+use crate::transfer::{ImportExport, MAX_IMPORT_BYTES, TransferGrpc};
 use crate::webhooks::app::Webhooks;
 use crate::webhooks::grpc::WebhookCalls;
 use generated::audit_service_server::AuditServiceServer;
+use generated::bulk_service_server::BulkServiceServer;
+use generated::search_service_server::SearchServiceServer;
 use generated::spec_service_server::SpecServiceServer;
+use generated::transfer_service_server::TransferServiceServer;
 use generated::webhook_service_server::WebhookServiceServer;
 
 /// The encoded `FileDescriptorSet` of the messages and services.
@@ -42,6 +48,12 @@ pub struct Grpc {
     pub audit: Audit,
     /// The webhooks.
     pub webhooks: Webhooks,
+    /// The search index.
+    pub search: Search,
+    /// The changes of many specifications.
+    pub bulk: Bulk,
+    /// Import and export.
+    pub transfer: ImportExport,
     /// The maximum size of a content in bytes. A message can be 64 KiB larger.
     pub max_content: usize,
     /// The timeout of a call. Streams have no timeout.
@@ -100,6 +112,10 @@ pub async fn serve(listener: TcpListener, grpc: Grpc) -> Result<()> {
     .max_decoding_message_size(grpc.max_content + 64 * 1024);
     let audit = AuditServiceServer::new(AuditCalls::new(grpc.audit));
     let webhooks = WebhookServiceServer::new(WebhookCalls::new(grpc.webhooks));
+    let bulk = BulkServiceServer::new(BulkGrpc(grpc.bulk));
+    let bulk = bulk.max_decoding_message_size(MAX_BULK_BYTES + (1 << 20));
+    let transfer = TransferServiceServer::new(TransferGrpc(grpc.transfer));
+    let transfer = transfer.max_decoding_message_size(MAX_IMPORT_BYTES);
     let call_metrics = CallMetricsLayer::new(&[
         DESCRIPTOR,
         tonic_health::pb::FILE_DESCRIPTOR_SET,
@@ -127,6 +143,9 @@ pub async fn serve(listener: TcpListener, grpc: Grpc) -> Result<()> {
         .add_service(specs)
         .add_service(webhooks)
         .add_service(audit)
+        .add_service(SearchServiceServer::new(SearchGrpc(grpc.search)))
+        .add_service(bulk)
+        .add_service(transfer)
         .add_service(health)
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?)

@@ -46,12 +46,16 @@ use crate::changes::rest as changes;
 use crate::metrics::record_refusal;
 use crate::specs::rest as specs;
 use crate::webhooks::rest as webhooks;
+use crate::{bulk, search, transfer};
 pub use serve::serve;
 
 /// Returns the routes with their descriptions.
 fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::with_openapi(openapi::base())
         .merge(specs::routes())
+        .merge(search::routes())
+        .merge(bulk::routes())
+        .merge(transfer::routes())
         .merge(health::routes())
 }
 

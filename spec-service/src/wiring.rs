@@ -10,9 +10,12 @@ use factum_sql::{SqlDatabase, SqlDatabaseExt as _};
 use factum_sqlite::SqliteStore;
 
 use crate::app::Application;
+use crate::bulk::Bulk;
+use crate::search::{Search, SearchTable, SearchTableIndex};
 use crate::settings::{Database, Settings};
 use crate::specs::app::Specs;
 use crate::specs::table::{SpecTable, SpecTableList};
+use crate::transfer::ImportExport;
 use crate::webhooks::WebhookDirectory;
 use crate::webhooks::app::Webhooks;
 use crate::webhooks::delivery::{WebhookDispatcher, load_key};
@@ -26,6 +29,12 @@ pub struct Wired {
     /// The webhooks.
     pub webhooks: Webhooks,
     dispatcher: WebhookDispatcher,
+    /// The search index.
+    pub search: Search,
+    /// The changes of many specifications.
+    pub bulk: Bulk,
+    /// Import and export.
+    pub transfer: ImportExport,
     store: SpecStore,
 }
 
@@ -44,9 +53,7 @@ impl Wired {
             Database::Sqlite(file) => Self::sqlite(file, settings).await,
             Database::Postgres(url) => Self::postgres(url, settings).await,
         };
-        let mut wired = wired.context("the database cannot be opened")?;
-        wired.specs = wired.specs.max_content(settings.max_content_bytes);
-        Ok(wired)
+        wired.context("the database cannot be opened")
     }
 
     async fn sqlite(file: &Path, settings: &Settings) -> anyhow::Result<Self> {
@@ -72,8 +79,10 @@ impl Wired {
     {
         let engine = Engine::new(database.clone());
         let directory = InMemory::<WebhookDirectory>::new();
+        let index = database.read_model(SearchTable);
         let runtime = Runtime::builder(&engine)
             .projection(database.read_model(SpecTable))
+            .projection(index.clone())
             .projection(directory.clone())
             .start()
             .await?;
@@ -91,11 +100,16 @@ impl Wired {
             schedule,
         );
         let app = Application::new(engine, runtime);
-        let specs = Specs::new(app.clone(), SpecTableList(database));
+        let max_content = settings.max_content_bytes;
+        let specs = Specs::new(app.clone(), SpecTableList(database)).max_content(max_content);
+        let bulk = Bulk::new(app.clone(), max_content);
         let webhooks = Webhooks::new(app.clone(), directory, key);
         Ok(Self {
+            search: Search::new(app.clone(), SearchTableIndex(index)),
+            transfer: ImportExport::new(app.clone(), specs.clone(), bulk.clone(), max_content),
             app,
             specs,
+            bulk,
             webhooks,
             dispatcher,
             store,
@@ -115,7 +129,14 @@ impl Wired {
 
 #[cfg(test)]
 mod tests {
+    use factum_sql::TrustedSql;
+    use uuid::Uuid;
+
     use super::*;
+    use crate::access::domain::{NamespaceId, TenantId};
+    use crate::content::{Content, DEFAULT_MAX_BYTES};
+    use crate::search::{SELECT_SQLITE, SearchIndex as _, SearchQuery};
+    use crate::specs::domain::{CreateSpec, QualifiedName, SpecId, SpecName};
     use crate::specs::table::{
         IN_STATE, IN_STATE_AND_NAMESPACE, UNDELETED, UNDELETED_IN_NAMESPACE,
     };
@@ -165,6 +186,62 @@ mod tests {
                 "{plan:#?}"
             );
         }
+        runtime.stop().await;
+        store.close().await;
+    }
+
+    #[tokio::test]
+    async fn search_index_is_rebuilt_and_read_without_sorting() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(dir.path().join("specs.db"))
+            .await
+            .unwrap();
+        let engine = Engine::new(store.clone());
+        let index = store.read_model(SearchTable);
+        let runtime = Runtime::builder(&engine).projection(index.clone());
+        let runtime = runtime.start().await.unwrap();
+        let create = CreateSpec {
+            spec: SpecId(Uuid::now_v7()),
+            path: QualifiedName {
+                tenant: TenantId::default(),
+                namespace: NamespaceId::default(),
+                name: SpecName::parse("refund-limits").unwrap(),
+            },
+            author: "ann".to_owned(),
+            description: None,
+            content: Content::parse(b"a: 1\n", DEFAULT_MAX_BYTES).unwrap(),
+            reason: None,
+        };
+        engine.execute(create).await.unwrap();
+        runtime.wait_until_current().await.unwrap();
+        runtime
+            .projection_named("spec_search")
+            .unwrap()
+            .rebuild()
+            .await
+            .unwrap();
+        runtime.wait_until_current().await.unwrap();
+        let query = SearchQuery {
+            text: "refund".parse().unwrap(),
+            ..SearchQuery::default()
+        };
+        let rows = SearchTableIndex(index.clone())
+            .rows(&TenantId::default(), &query)
+            .await
+            .unwrap();
+        assert_eq!((rows.total, rows.rows.len()), (1, 1));
+
+        let mut view = index.view().await.unwrap().unwrap();
+        let explain = TrustedSql(format!("explain query plan {SELECT_SQLITE}"));
+        let explain = view.query(explain).bind("refund").bind(0_i64);
+        let plan: Vec<(i64, i64, i64, String)> =
+            explain.bind(0_i64).bind(0_i64).fetch_all().await.unwrap();
+        let plan: Vec<String> = plan.into_iter().map(|row| row.3).collect();
+        let by_index = "SCAN spec_search_words__2 VIRTUAL TABLE INDEX";
+        assert!(plan[0].starts_with(by_index), "{plan:#?}");
+        let sorts = plan.iter().any(|step| step.contains("TEMP B-TREE"));
+        assert!(!sorts, "{plan:#?}");
+        drop(view);
         runtime.stop().await;
         store.close().await;
     }

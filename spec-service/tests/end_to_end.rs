@@ -64,7 +64,10 @@ async fn from_rest_to_grpc(server: &Server, name: &str, content: &str) {
         .unwrap();
     assert_eq!(yaml.bytes().await.unwrap(), content.as_bytes(), "{name}");
     let spec = client
-        .get_spec(GetSpecRequest { id, version: None })
+        .get_spec(GetSpecRequest {
+            id,
+            ..GetSpecRequest::default()
+        })
         .await
         .unwrap()
         .into_inner();

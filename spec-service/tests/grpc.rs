@@ -71,7 +71,7 @@ async fn published_version_is_served_after_an_update() {
             list.specs[0].id.as_str(),
             list.next_page_token.as_str()
         ),
-        (1, id.as_str(), "")
+        (Some(1), id.as_str(), "")
     );
 }
 
@@ -166,7 +166,7 @@ async fn list_waits_for_the_requested_position() {
         list
     };
     let listed = client.list_specs(list_at(position)).await.unwrap();
-    assert_eq!(listed.into_inner().total, 0);
+    assert_eq!(listed.into_inner().total, Some(0));
     let malformed = client.list_specs(list_at("one".parse().unwrap())).await;
     assert_eq!(malformed.unwrap_err().code(), Code::InvalidArgument);
     let beyond = client.list_specs(list_at("7".parse().unwrap())).await;

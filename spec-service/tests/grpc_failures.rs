@@ -97,7 +97,7 @@ async fn panic_fails_only_its_own_call() {
         ..ListSpecsRequest::default()
     };
     let response = client.list_specs(drafts).await.unwrap();
-    assert_eq!(response.into_inner().total, 0);
+    assert_eq!(response.into_inner().total, Some(0));
 }
 
 #[tokio::test]

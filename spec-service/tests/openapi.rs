@@ -160,6 +160,10 @@ async fn examples_work_and_answers_are_as_described() {
         let verb: Method = method.to_uppercase().parse().unwrap();
         let mut request = server.request(verb, &target);
         let body = &operation["requestBody"]["content"]["application/json"]["schema"];
+        if operation["requestBody"].is_object() && !body.is_object() {
+            // An archive has tests of its own.
+            continue;
+        }
         if body.is_object() {
             let body = example(&root, body).unwrap();
             assert!(

@@ -147,12 +147,12 @@ async fn list_rejects_a_position_beyond_the_head() {
 
 /// Columns: method, path, body and expected detail.
 const NAMED_INPUTS: &str = r#"
-GET     /v1/specs?sort=name                     {}              unknown query parameter: `sort`; allowed are `state`, `limit`, `cursor`
+GET     /v1/specs?sort=name                     {}              unknown query parameter: `sort`; allowed are `namespace`, `state`, `limit`, `cursor`, `at`
 GET     /v1/specs?limit=1&limit=2               {}              repeated query parameter: `limit`; send it once
 GET     /v1/specs?limit=many                    {}              invalid query parameter: limit: "many"; expected a number
-GET     /v1/specs/{id}?v=1                      {}              unknown query parameter: `v`; the only one is `version`
-GET     /v1/specs/{id}/history?page=2           {}              unknown query parameter: `page`; allowed are `limit`, `cursor`
-GET     /v1/specs/{id}/versions/1?x             {}              unknown query parameter: `x`; this route has none
+GET     /v1/specs/{id}?v=1                      {}              unknown query parameter: `v`; allowed are `version`, `at`
+GET     /v1/specs/{id}/history?page=2           {}              unknown query parameter: `page`; allowed are `limit`, `cursor`, `at`
+GET     /v1/specs/{id}/versions/1?x             {}              unknown query parameter: `x`; the only one is `at`
 POST    /v1/specs/{id}/publish?version=1        {}              unknown query parameter: `version`; this route has none
 DELETE  /v1/specs/{id}?cause=r                  {}              unknown query parameter: `cause`; the only one is `reason`
 GET     /v1/specs/%ff                           {}              invalid id in the path: not UTF-8; send percent-encoded UTF-8

@@ -41,6 +41,9 @@ fn count(database: &Connection, key: &str, value: &str) -> u64 {
         .unwrap()
 }
 
+/// The number of projections: the list and the search index.
+const CONSUMERS: u64 = 2;
+
 fn open(dir: &Path) -> Connection {
     Connection::open(dir.join("specs.db")).unwrap()
 }
@@ -54,7 +57,7 @@ async fn list_moves_at_once_after_a_container_was_killed() {
     assert!(!server.wait().await.success());
 
     let database = open(dir.path());
-    assert_eq!(count(&database, "consumer/%", "%\"holder\":\"%"), 1);
+    assert_eq!(count(&database, "consumer/%", "%\"holder\":\"%"), CONSUMERS);
     // The process ids of another container cannot be compared.
     let moved = "update factum_document set value = replace(value, '\"machine\":\"', '\"machine\":\"container ')
                  where key like 'node/%'";
@@ -71,7 +74,7 @@ async fn terminated_server_returns_its_leases() {
     let server = Server::start(dir.path());
     create_and_list(&server, "before", 1).await;
     let database = open(dir.path());
-    assert_eq!(count(&database, "consumer/%", "%\"holder\":\"%"), 1);
+    assert_eq!(count(&database, "consumer/%", "%\"holder\":\"%"), CONSUMERS);
     drop(database);
     server.terminate();
     assert!(server.wait().await.success());

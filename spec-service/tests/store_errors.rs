@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
+#[path = "support/no_index.rs"]
+mod no_index;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -15,15 +18,20 @@ use serde_json::{Value, json};
 use spec_service::access::domain::TenantId;
 use spec_service::app::{AppError, Application};
 use spec_service::audit::Audit;
+use spec_service::bulk::Bulk;
 use spec_service::changes::ChangeFeed;
 use spec_service::rest::{Api, router};
+use spec_service::search::Search;
 use spec_service::specs::app::{ListPage, ListQuery, SpecList, Specs};
+use spec_service::transfer::ImportExport;
 use spec_service::webhooks::app::Webhooks;
 use spec_service::webhooks::delivery::SecretKey;
 use tokio::sync::watch;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 use tower::Service as _;
+
+use no_index::NoIndex;
 
 /// A list whose store fails.
 struct FailingList(fn() -> StoreError);
@@ -71,8 +79,11 @@ async fn rest_answer(error: fn() -> StoreError) -> (u16, Value, bool) {
     let mut router = router(Api {
         audit: Audit::new(app.clone()),
         changes: ChangeFeed::new(app.clone(), specs.clone(), 1, stop),
-        specs,
         webhooks: Webhooks::new(app.clone(), InMemory::new(), SecretKey::new([0; 32])),
+        specs: specs.clone(),
+        transfer: ImportExport::new(app.clone(), specs, Bulk::new(app.clone(), 2_048), 2_048),
+        search: Search::new(app.clone(), NoIndex),
+        bulk: Bulk::new(app.clone(), 2_048),
         app,
         max_content: 2_048,
         ready_lag: 1_000,

@@ -14,6 +14,14 @@ pub struct Cursor<const KIND: char>(pub u64);
 #[error("invalid cursor: {0:?}; use the cursor of a previous page")]
 pub struct InvalidCursor(String);
 
+impl InvalidCursor {
+    /// Creates the error for `text`.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        Self(text.chars().take(40).collect())
+    }
+}
+
 impl<const KIND: char> fmt::Display for Cursor<KIND> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{KIND}{:x}", self.0)
@@ -28,8 +36,6 @@ impl<const KIND: char> FromStr for Cursor<KIND> {
             .strip_prefix(KIND)
             .filter(|digits| !digits.starts_with('+'));
         let number = digits.and_then(|digits| u64::from_str_radix(digits, 16).ok());
-        number
-            .map(Self)
-            .ok_or_else(|| InvalidCursor(text.chars().take(40).collect()))
+        number.map(Self).ok_or_else(|| InvalidCursor::new(text))
     }
 }

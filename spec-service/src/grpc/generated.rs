@@ -398,6 +398,449 @@ pub mod audit_service_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ChangeSpecsRequest {
+    /// The changes, from 1 to 500. Their contents can have 16 MiB together.
+    #[prost(message, repeated, tag = "1")]
+    pub changes: ::prost::alloc::vec::Vec<BulkChange>,
+    /// Whether the changes are only checked.
+    #[prost(bool, tag = "2")]
+    pub dry_run: bool,
+    /// The reason of all changes, for the history.
+    #[prost(string, optional, tag = "3")]
+    pub reason: ::core::option::Option<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BulkChange {
+    /// The revision that the spec must have before the call. Unset allows any.
+    #[prost(uint64, optional, tag = "6")]
+    pub expected_revision: ::core::option::Option<u64>,
+    #[prost(oneof = "bulk_change::Action", tags = "1, 2, 3, 4, 5")]
+    pub action: ::core::option::Option<bulk_change::Action>,
+}
+/// Nested message and enum types in `BulkChange`.
+pub mod bulk_change {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Action {
+        #[prost(message, tag = "1")]
+        Create(super::BulkCreate),
+        #[prost(message, tag = "2")]
+        Update(super::BulkUpdate),
+        #[prost(message, tag = "3")]
+        Publish(super::BulkPublish),
+        #[prost(message, tag = "4")]
+        Deprecate(super::BulkDeprecate),
+        #[prost(message, tag = "5")]
+        Delete(super::BulkDelete),
+    }
+}
+/// Creates a spec as a draft.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BulkCreate {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub content: ::prost::alloc::string::String,
+    #[prost(string, optional, tag = "3")]
+    pub description: ::core::option::Option<::prost::alloc::string::String>,
+    /// The namespace. Empty means `default`.
+    #[prost(string, tag = "4")]
+    pub namespace: ::prost::alloc::string::String,
+}
+/// Adds a version to the content of a spec.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BulkUpdate {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub content: ::prost::alloc::string::String,
+    /// The new purpose of the spec. Unset keeps the current one, empty removes it.
+    #[prost(string, optional, tag = "3")]
+    pub description: ::core::option::Option<::prost::alloc::string::String>,
+}
+/// Publishes a version of a spec.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BulkPublish {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// The version. Unset means the latest.
+    #[prost(uint64, optional, tag = "2")]
+    pub version: ::core::option::Option<u64>,
+}
+/// Marks a spec as deprecated.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BulkDeprecate {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// The reason, with the replacement if there is one. Must not be empty.
+    #[prost(string, tag = "2")]
+    pub reason: ::prost::alloc::string::String,
+}
+/// Deletes a spec.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BulkDelete {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ChangeSpecsResponse {
+    /// Whether the changes are stored. A dry run stores none.
+    #[prost(bool, tag = "1")]
+    pub applied: bool,
+    /// The results, in the order of the changes.
+    #[prost(message, repeated, tag = "2")]
+    pub results: ::prost::alloc::vec::Vec<BulkResult>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BulkResult {
+    #[prost(oneof = "bulk_result::Result", tags = "1, 2")]
+    pub result: ::core::option::Option<bulk_result::Result>,
+}
+/// Nested message and enum types in `BulkResult`.
+pub mod bulk_result {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Result {
+        #[prost(message, tag = "1")]
+        Changed(super::BulkChanged),
+        #[prost(message, tag = "2")]
+        Refused(super::BulkRefused),
+    }
+}
+/// A spec after a change.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BulkChanged {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// The number of changes of the spec.
+    #[prost(uint64, tag = "2")]
+    pub revision: u64,
+    #[prost(uint64, tag = "3")]
+    pub latest_version: u64,
+}
+/// The reason why a change is not allowed.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BulkRefused {
+    /// The stable error code, in upper case.
+    #[prost(string, tag = "1")]
+    pub code: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub message: ::prost::alloc::string::String,
+}
+/// Generated client implementations.
+pub mod bulk_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Changes many specifications at once.
+    #[derive(Debug, Clone)]
+    pub struct BulkServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl BulkServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> BulkServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> BulkServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            BulkServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Makes up to 500 changes: all of them, or none.
+        ///
+        /// The changes of one spec are made in their order. If a change is refused, the call fails with
+        /// FAILED_PRECONDITION (BULK_REFUSED), nothing is changed, and the details list the first refused
+        /// changes. A dry run changes nothing, and returns the result of every change.
+        ///
+        /// With the metadata `idempotency-key`, a repeated call returns the first result.
+        pub async fn change_specs(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ChangeSpecsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ChangeSpecsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::grpc::codec::ContractCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/spec.v1.BulkService/ChangeSpecs",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("spec.v1.BulkService", "ChangeSpecs"));
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod bulk_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with BulkServiceServer.
+    #[async_trait]
+    pub trait BulkService: std::marker::Send + std::marker::Sync + 'static {
+        /// Makes up to 500 changes: all of them, or none.
+        ///
+        /// The changes of one spec are made in their order. If a change is refused, the call fails with
+        /// FAILED_PRECONDITION (BULK_REFUSED), nothing is changed, and the details list the first refused
+        /// changes. A dry run changes nothing, and returns the result of every change.
+        ///
+        /// With the metadata `idempotency-key`, a repeated call returns the first result.
+        async fn change_specs(
+            &self,
+            request: tonic::Request<super::ChangeSpecsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ChangeSpecsResponse>,
+            tonic::Status,
+        >;
+    }
+    /// Changes many specifications at once.
+    #[derive(Debug)]
+    pub struct BulkServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> BulkServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for BulkServiceServer<T>
+    where
+        T: BulkService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/spec.v1.BulkService/ChangeSpecs" => {
+                    #[allow(non_camel_case_types)]
+                    struct ChangeSpecsSvc<T: BulkService>(pub Arc<T>);
+                    impl<
+                        T: BulkService,
+                    > tonic::server::UnaryService<super::ChangeSpecsRequest>
+                    for ChangeSpecsSvc<T> {
+                        type Response = super::ChangeSpecsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ChangeSpecsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as BulkService>::change_specs(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ChangeSpecsSvc(inner);
+                        let codec = crate::grpc::codec::ContractCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for BulkServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "spec.v1.BulkService";
+    impl<T> tonic::server::NamedService for BulkServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
 /// Requests a new spec.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CreateSpecRequest {
@@ -475,6 +918,10 @@ pub struct GetSpecRequest {
     /// The version of the content. If absent: the published version, or the latest if none was published.
     #[prost(uint64, optional, tag = "2")]
     pub version: ::core::option::Option<u64>,
+    /// A point in time: a position of the log, or a time in RFC 3339. The response is as it was then. Empty
+    /// means now.
+    #[prost(string, tag = "3")]
+    pub at: ::prost::alloc::string::String,
 }
 /// A spec, with one version of its content.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -537,6 +984,10 @@ pub struct ListSpecsRequest {
     /// The namespace of the specs to return. If empty: all namespaces.
     #[prost(string, tag = "4")]
     pub namespace: ::prost::alloc::string::String,
+    /// A point in time: a position of the log, or a time in RFC 3339. The response is as it was then. Empty
+    /// means now.
+    #[prost(string, tag = "5")]
+    pub at: ::prost::alloc::string::String,
 }
 /// A page of specs.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -547,9 +998,10 @@ pub struct ListSpecsResponse {
     /// The token of the next page. Empty if this is the last page.
     #[prost(string, tag = "2")]
     pub next_page_token: ::prost::alloc::string::String,
-    /// The number of specs on all pages, at the time of this call.
-    #[prost(uint64, tag = "3")]
-    pub total: u64,
+    /// The number of specs on all pages, at the time of this call. Absent for a point in time. Such a page
+    /// examines at most 1,000 specs, so it can have fewer specs than `page_size`, even none.
+    #[prost(uint64, optional, tag = "3")]
+    pub total: ::core::option::Option<u64>,
 }
 /// A spec in a list.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -680,6 +1132,10 @@ pub struct GetSpecHistoryRequest {
     /// The `next_page_token` of the previous page. If empty: the first page.
     #[prost(string, tag = "3")]
     pub page_token: ::prost::alloc::string::String,
+    /// A point in time: a position of the log, or a time in RFC 3339. The response is as it was then. Empty
+    /// means now.
+    #[prost(string, tag = "4")]
+    pub at: ::prost::alloc::string::String,
 }
 /// The history of a spec.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -1727,6 +2183,1055 @@ pub mod spec_service_server {
     /// Generated gRPC service name
     pub const SERVICE_NAME: &str = "spec.v1.SpecService";
     impl<T> tonic::server::NamedService for SpecServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SearchSpecsRequest {
+    /// The words that must all occur. `"…"` is a phrase, `-word` must not occur, and `word*` is the start
+    /// of a word. Empty finds every spec.
+    #[prost(string, tag = "1")]
+    pub query: ::prost::alloc::string::String,
+    /// The state. Unspecified means any state except deleted.
+    #[prost(enumeration = "SpecState", optional, tag = "2")]
+    pub state: ::core::option::Option<i32>,
+    /// The namespace. Empty means any.
+    #[prost(string, tag = "3")]
+    pub namespace: ::prost::alloc::string::String,
+    /// The name of the spec type. Empty means any.
+    #[prost(string, tag = "4")]
+    pub r#type: ::prost::alloc::string::String,
+    /// A label. Empty means any.
+    #[prost(string, tag = "5")]
+    pub label: ::prost::alloc::string::String,
+    /// An owner. Empty means any.
+    #[prost(string, tag = "6")]
+    pub owner: ::prost::alloc::string::String,
+    /// The actor of the creation or of the last change. Empty means any.
+    #[prost(string, tag = "7")]
+    pub actor: ::prost::alloc::string::String,
+    /// The time of the last change is not before this.
+    #[prost(message, optional, tag = "8")]
+    pub changed_since: ::core::option::Option<::prost_types::Timestamp>,
+    /// The maximum number of hits, from 1 to 100; 0 means 50.
+    #[prost(uint32, tag = "9")]
+    pub page_size: u32,
+    /// The token of the previous response, with the same query. Empty means the first page.
+    #[prost(string, tag = "10")]
+    pub page_token: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SearchSpecsResponse {
+    /// The hits of this page, best first.
+    #[prost(message, repeated, tag = "1")]
+    pub hits: ::prost::alloc::vec::Vec<SearchHit>,
+    /// The token of the next page. Empty means that this is the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+    /// The number of hits on all pages, at most 1,000.
+    #[prost(uint64, tag = "3")]
+    pub total: u64,
+    /// Whether `total` is the number of hits. Otherwise there are more.
+    #[prost(bool, tag = "4")]
+    pub total_is_exact: bool,
+}
+/// A spec that a search found, in its latest version.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SearchHit {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub description: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "4")]
+    pub latest_version: u64,
+    /// The version that was published last; 0 if none was.
+    #[prost(uint64, tag = "5")]
+    pub published_version: u64,
+    #[prost(enumeration = "SpecState", tag = "6")]
+    pub state: i32,
+    #[prost(message, optional, tag = "7")]
+    pub created_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// The time and the actor of the last change.
+    #[prost(message, optional, tag = "8")]
+    pub updated_at: ::core::option::Option<::prost_types::Timestamp>,
+    #[prost(string, tag = "9")]
+    pub updated_by: ::prost::alloc::string::String,
+    /// The best line of each text that has a term of the query.
+    #[prost(message, repeated, tag = "10")]
+    pub highlights: ::prost::alloc::vec::Vec<SearchHighlight>,
+    /// The namespace.
+    #[prost(string, tag = "11")]
+    pub namespace: ::prost::alloc::string::String,
+}
+/// A line of a text with matches.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SearchHighlight {
+    /// `name`, `description` or `content`.
+    #[prost(string, tag = "1")]
+    pub field: ::prost::alloc::string::String,
+    /// The number of the line, from 1.
+    #[prost(uint64, tag = "2")]
+    pub line: u64,
+    /// The text of the line, shortened if it is long.
+    #[prost(message, repeated, tag = "3")]
+    pub parts: ::prost::alloc::vec::Vec<SearchHighlightPart>,
+}
+/// A part of a highlighted text.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SearchHighlightPart {
+    #[prost(string, tag = "1")]
+    pub text: ::prost::alloc::string::String,
+    /// Whether the query looks for this part.
+    #[prost(bool, tag = "2")]
+    pub r#match: bool,
+}
+/// Generated client implementations.
+pub mod search_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Finds specifications by words, phrases and filters.
+    #[derive(Debug, Clone)]
+    pub struct SearchServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl SearchServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> SearchServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> SearchServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            SearchServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Returns a page of the specifications that match, best first.
+        ///
+        /// Specifications with all terms in the name come first, then those with all terms in the name and
+        /// the description, then the others; of each, the newest first.
+        ///
+        /// A query that is not valid is INVALID_ARGUMENT (INVALID_QUERY). With the metadata `x-position`, the
+        /// index shows the write of that position.
+        pub async fn search_specs(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SearchSpecsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SearchSpecsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::grpc::codec::ContractCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/spec.v1.SearchService/SearchSpecs",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("spec.v1.SearchService", "SearchSpecs"));
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod search_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with SearchServiceServer.
+    #[async_trait]
+    pub trait SearchService: std::marker::Send + std::marker::Sync + 'static {
+        /// Returns a page of the specifications that match, best first.
+        ///
+        /// Specifications with all terms in the name come first, then those with all terms in the name and
+        /// the description, then the others; of each, the newest first.
+        ///
+        /// A query that is not valid is INVALID_ARGUMENT (INVALID_QUERY). With the metadata `x-position`, the
+        /// index shows the write of that position.
+        async fn search_specs(
+            &self,
+            request: tonic::Request<super::SearchSpecsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SearchSpecsResponse>,
+            tonic::Status,
+        >;
+    }
+    /// Finds specifications by words, phrases and filters.
+    #[derive(Debug)]
+    pub struct SearchServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> SearchServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for SearchServiceServer<T>
+    where
+        T: SearchService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/spec.v1.SearchService/SearchSpecs" => {
+                    #[allow(non_camel_case_types)]
+                    struct SearchSpecsSvc<T: SearchService>(pub Arc<T>);
+                    impl<
+                        T: SearchService,
+                    > tonic::server::UnaryService<super::SearchSpecsRequest>
+                    for SearchSpecsSvc<T> {
+                        type Response = super::SearchSpecsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SearchSpecsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SearchService>::search_specs(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SearchSpecsSvc(inner);
+                        let codec = crate::grpc::codec::ContractCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for SearchServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "spec.v1.SearchService";
+    impl<T> tonic::server::NamedService for SearchServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+/// The wanted latest version of a spec.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SpecDocument {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub content: ::prost::alloc::string::String,
+    /// The purpose of the spec. Unset keeps the current one, empty removes it.
+    #[prost(string, optional, tag = "3")]
+    pub description: ::core::option::Option<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ApplySpecsRequest {
+    /// The documents, from 1 to 1,000, one for each name.
+    #[prost(message, repeated, tag = "1")]
+    pub documents: ::prost::alloc::vec::Vec<SpecDocument>,
+    /// The plan of a dry run, to carry out this plan and no other. Empty means any plan.
+    #[prost(string, tag = "2")]
+    pub plan: ::prost::alloc::string::String,
+    /// Whether the changes are only planned.
+    #[prost(bool, tag = "3")]
+    pub dry_run: bool,
+    /// The reason of all changes, for the history.
+    #[prost(string, optional, tag = "4")]
+    pub reason: ::core::option::Option<::prost::alloc::string::String>,
+    /// The namespace. Empty means `default`.
+    #[prost(string, tag = "5")]
+    pub namespace: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ImportSpecsRequest {
+    #[prost(enumeration = "ArchiveFormat", tag = "1")]
+    pub format: i32,
+    #[prost(bytes = "vec", tag = "2")]
+    pub archive: ::prost::alloc::vec::Vec<u8>,
+    /// As in `ApplySpecsRequest`.
+    #[prost(string, tag = "3")]
+    pub plan: ::prost::alloc::string::String,
+    #[prost(bool, tag = "4")]
+    pub dry_run: bool,
+    #[prost(string, optional, tag = "5")]
+    pub reason: ::core::option::Option<::prost::alloc::string::String>,
+    /// The namespace. Empty means `default`.
+    #[prost(string, tag = "6")]
+    pub namespace: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ApplySpecsResponse {
+    /// Whether changes are stored.
+    #[prost(bool, tag = "1")]
+    pub applied: bool,
+    /// The token of the plan.
+    #[prost(string, tag = "2")]
+    pub plan: ::prost::alloc::string::String,
+    /// The steps, in the order of the documents.
+    #[prost(message, repeated, tag = "3")]
+    pub steps: ::prost::alloc::vec::Vec<ApplyStep>,
+}
+/// The change of one spec.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ApplyStep {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(enumeration = "ApplyAction", tag = "2")]
+    pub action: i32,
+    /// The id and the revision of the existing spec; empty and 0 if it is created.
+    #[prost(string, tag = "3")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "4")]
+    pub revision: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExportSpecsRequest {
+    #[prost(enumeration = "ArchiveFormat", tag = "1")]
+    pub format: i32,
+    /// Whether an archive has the published versions; otherwise it has the latest ones.
+    #[prost(bool, tag = "2")]
+    pub published: bool,
+    /// The state of the specs in an archive. If absent: any state except deleted.
+    #[prost(enumeration = "SpecState", optional, tag = "3")]
+    pub state: ::core::option::Option<i32>,
+    /// The position after which the changes begin, for NDJSON.
+    #[prost(uint64, tag = "4")]
+    pub after_position: u64,
+    /// The namespace. Empty means `default`.
+    #[prost(string, tag = "5")]
+    pub namespace: ::prost::alloc::string::String,
+}
+/// The next part of an export.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExportSpecsResponse {
+    #[prost(bytes = "vec", tag = "1")]
+    pub data: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ApplyAction {
+    Unspecified = 0,
+    Create = 1,
+    Update = 2,
+    Unchanged = 3,
+}
+impl ApplyAction {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "APPLY_ACTION_UNSPECIFIED",
+            Self::Create => "APPLY_ACTION_CREATE",
+            Self::Update => "APPLY_ACTION_UPDATE",
+            Self::Unchanged => "APPLY_ACTION_UNCHANGED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "APPLY_ACTION_UNSPECIFIED" => Some(Self::Unspecified),
+            "APPLY_ACTION_CREATE" => Some(Self::Create),
+            "APPLY_ACTION_UPDATE" => Some(Self::Update),
+            "APPLY_ACTION_UNCHANGED" => Some(Self::Unchanged),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ArchiveFormat {
+    Unspecified = 0,
+    Tar = 1,
+    Zip = 2,
+    /// One change in each line, of all specs, in the order of the log. For exports only.
+    Ndjson = 3,
+}
+impl ArchiveFormat {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "ARCHIVE_FORMAT_UNSPECIFIED",
+            Self::Tar => "ARCHIVE_FORMAT_TAR",
+            Self::Zip => "ARCHIVE_FORMAT_ZIP",
+            Self::Ndjson => "ARCHIVE_FORMAT_NDJSON",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "ARCHIVE_FORMAT_UNSPECIFIED" => Some(Self::Unspecified),
+            "ARCHIVE_FORMAT_TAR" => Some(Self::Tar),
+            "ARCHIVE_FORMAT_ZIP" => Some(Self::Zip),
+            "ARCHIVE_FORMAT_NDJSON" => Some(Self::Ndjson),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+pub mod transfer_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Exports specifications, and makes them equal to a set of documents.
+    #[derive(Debug, Clone)]
+    pub struct TransferServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl TransferServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> TransferServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> TransferServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            TransferServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Makes the latest versions equal to the documents, in one append.
+        ///
+        /// A spec that does not exist is created, one with another content or description gets another
+        /// version, and the others stay as they are. A repeated call changes nothing. With `plan`, the call is
+        /// refused if the plan is another one now: ABORTED (PLAN_OUTDATED).
+        pub async fn apply_specs(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ApplySpecsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ApplySpecsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::grpc::codec::ContractCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/spec.v1.TransferService/ApplySpecs",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("spec.v1.TransferService", "ApplySpecs"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Applies the files `NAME.yaml` of an archive.
+        pub async fn import_specs(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ImportSpecsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ApplySpecsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::grpc::codec::ContractCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/spec.v1.TransferService/ImportSpecs",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("spec.v1.TransferService", "ImportSpecs"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns an archive, or all changes as lines of JSON, in parts.
+        pub async fn export_specs(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ExportSpecsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::ExportSpecsResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::grpc::codec::ContractCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/spec.v1.TransferService/ExportSpecs",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("spec.v1.TransferService", "ExportSpecs"));
+            self.inner.server_streaming(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod transfer_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with TransferServiceServer.
+    #[async_trait]
+    pub trait TransferService: std::marker::Send + std::marker::Sync + 'static {
+        /// Makes the latest versions equal to the documents, in one append.
+        ///
+        /// A spec that does not exist is created, one with another content or description gets another
+        /// version, and the others stay as they are. A repeated call changes nothing. With `plan`, the call is
+        /// refused if the plan is another one now: ABORTED (PLAN_OUTDATED).
+        async fn apply_specs(
+            &self,
+            request: tonic::Request<super::ApplySpecsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ApplySpecsResponse>,
+            tonic::Status,
+        >;
+        /// Applies the files `NAME.yaml` of an archive.
+        async fn import_specs(
+            &self,
+            request: tonic::Request<super::ImportSpecsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ApplySpecsResponse>,
+            tonic::Status,
+        >;
+        /// Server streaming response type for the ExportSpecs method.
+        type ExportSpecsStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::ExportSpecsResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Returns an archive, or all changes as lines of JSON, in parts.
+        async fn export_specs(
+            &self,
+            request: tonic::Request<super::ExportSpecsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<Self::ExportSpecsStream>,
+            tonic::Status,
+        >;
+    }
+    /// Exports specifications, and makes them equal to a set of documents.
+    #[derive(Debug)]
+    pub struct TransferServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> TransferServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for TransferServiceServer<T>
+    where
+        T: TransferService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/spec.v1.TransferService/ApplySpecs" => {
+                    #[allow(non_camel_case_types)]
+                    struct ApplySpecsSvc<T: TransferService>(pub Arc<T>);
+                    impl<
+                        T: TransferService,
+                    > tonic::server::UnaryService<super::ApplySpecsRequest>
+                    for ApplySpecsSvc<T> {
+                        type Response = super::ApplySpecsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ApplySpecsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as TransferService>::apply_specs(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ApplySpecsSvc(inner);
+                        let codec = crate::grpc::codec::ContractCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/spec.v1.TransferService/ImportSpecs" => {
+                    #[allow(non_camel_case_types)]
+                    struct ImportSpecsSvc<T: TransferService>(pub Arc<T>);
+                    impl<
+                        T: TransferService,
+                    > tonic::server::UnaryService<super::ImportSpecsRequest>
+                    for ImportSpecsSvc<T> {
+                        type Response = super::ApplySpecsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ImportSpecsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as TransferService>::import_specs(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ImportSpecsSvc(inner);
+                        let codec = crate::grpc::codec::ContractCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/spec.v1.TransferService/ExportSpecs" => {
+                    #[allow(non_camel_case_types)]
+                    struct ExportSpecsSvc<T: TransferService>(pub Arc<T>);
+                    impl<
+                        T: TransferService,
+                    > tonic::server::ServerStreamingService<super::ExportSpecsRequest>
+                    for ExportSpecsSvc<T> {
+                        type Response = super::ExportSpecsResponse;
+                        type ResponseStream = T::ExportSpecsStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ExportSpecsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as TransferService>::export_specs(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ExportSpecsSvc(inner);
+                        let codec = crate::grpc::codec::ContractCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for TransferServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "spec.v1.TransferService";
+    impl<T> tonic::server::NamedService for TransferServiceServer<T> {
         const NAME: &'static str = SERVICE_NAME;
     }
 }

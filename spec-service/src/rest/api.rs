@@ -6,8 +6,11 @@ use tokio::sync::watch;
 
 use crate::app::Application;
 use crate::audit::Audit;
+use crate::bulk::Bulk;
 use crate::changes::ChangeFeed;
+use crate::search::Search;
 use crate::specs::app::Specs;
+use crate::transfer::ImportExport;
 use crate::webhooks::app::Webhooks;
 use factum_server::metrics::Exporter;
 
@@ -24,6 +27,12 @@ pub struct Api {
     pub audit: Audit,
     /// The streams of changes.
     pub changes: ChangeFeed,
+    /// The search index.
+    pub search: Search,
+    /// The changes of many specifications.
+    pub bulk: Bulk,
+    /// Import and export.
+    pub transfer: ImportExport,
     /// The maximum size of a content in bytes. A request body can be larger because of JSON escapes.
     pub max_content: usize,
     /// The maximum lag of a projection, in events, for the service to be ready.

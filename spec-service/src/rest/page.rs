@@ -14,9 +14,9 @@ pub struct PageParameters {
     /// The maximum number of items, 50 by default.
     #[serde(default, deserialize_with = "query_number")]
     #[param(minimum = 1, maximum = 100)]
-    limit: Option<u64>,
+    pub limit: Option<u64>,
     /// The `next_cursor` of the previous page.
-    cursor: Option<String>,
+    pub cursor: Option<String>,
 }
 
 impl PageParameters {

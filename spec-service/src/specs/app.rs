@@ -1,6 +1,7 @@
 //! The functions on specifications that both APIs call.
 
 mod list;
+mod past_list;
 mod read;
 mod refusals;
 mod view;
@@ -11,11 +12,12 @@ use std::sync::Arc;
 
 use factum::Position;
 
-use crate::app::{AppError, Application, Cursor, RequestContext, check_limit};
+use crate::app::{AppError, Application, AsOf, Cursor, RequestContext, check_limit};
 use crate::content::DEFAULT_MAX_BYTES;
 
 pub use list::{ListPage, ListQuery, SpecList, SpecSummary};
-pub use view::{Change, SpecVersion, SpecView};
+pub use past_list::PastListPage;
+pub use view::{Change, SpecVersion, SpecView, actor};
 pub use watch::ChangeStream;
 pub use write::{NewSpec, NewVersion, WriteResult};
 
@@ -34,6 +36,7 @@ pub struct Specs {
     app: Application,
     list: Arc<dyn SpecList>,
     max_content: usize,
+    as_of: AsOf,
 }
 
 impl Specs {
@@ -44,6 +47,7 @@ impl Specs {
             app,
             list: Arc::new(list),
             max_content: DEFAULT_MAX_BYTES,
+            as_of: AsOf::Now,
         }
     }
 
@@ -54,6 +58,17 @@ impl Specs {
     pub fn max_content(mut self, bytes: usize) -> Self {
         self.max_content = bytes;
         self
+    }
+
+    /// Returns a handle that reads each specification, its versions and its history as they were at a point in time.
+    ///
+    /// Writes, the list and the stream of changes do not depend on it.
+    #[must_use]
+    pub fn as_of(&self, as_of: AsOf) -> Self {
+        Self {
+            as_of,
+            ..self.clone()
+        }
     }
 
     /// Returns a page of specifications of the tenant, in the order of their creation.

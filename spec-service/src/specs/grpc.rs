@@ -1,6 +1,6 @@
 //! The gRPC service of specifications.
 
-mod convert;
+pub(crate) mod convert;
 mod service;
 
 pub use service::GrpcService;

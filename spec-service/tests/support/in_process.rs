@@ -1,5 +1,8 @@
 //! The gRPC API in the test process, with a list that responds as the test requires.
 
+#[path = "no_index.rs"]
+mod no_index;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -9,15 +12,20 @@ use factum_server::net::ConnectionLimits;
 use spec_service::access::domain::TenantId;
 use spec_service::app::{AppError, Application};
 use spec_service::audit::Audit;
+use spec_service::bulk::Bulk;
 use spec_service::grpc::generated::spec_service_client::SpecServiceClient;
 use spec_service::grpc::{Grpc, serve};
+use spec_service::search::Search;
 use spec_service::specs::app::{ListPage, ListQuery, SpecList, Specs};
+use spec_service::transfer::ImportExport;
 use spec_service::webhooks::app::Webhooks;
 use spec_service::webhooks::delivery::SecretKey;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tonic::transport::Channel;
+
+use no_index::NoIndex;
 
 /// A list with a fixed response.
 #[derive(Clone, Copy)]
@@ -78,10 +86,19 @@ impl InProcess {
         let (stop, stopped) = watch::channel(false);
         let app = Application::new(engine, runtime);
         let key = SecretKey::new([0; 32]);
+        let specs = Specs::new(app.clone(), list);
         let grpc = Grpc {
             audit: Audit::new(app.clone()),
             webhooks: Webhooks::new(app.clone(), InMemory::new(), key),
-            specs: Specs::new(app, list),
+            transfer: ImportExport::new(
+                app.clone(),
+                specs.clone(),
+                Bulk::new(app.clone(), 2_048),
+                2_048,
+            ),
+            specs,
+            search: Search::new(app.clone(), NoIndex),
+            bulk: Bulk::new(app, 2_048),
             max_content: 2048,
             timeout,
             limits: ConnectionLimits::default(),

@@ -28,7 +28,7 @@ pub fn by<T>(actor: &str, message: T) -> Request<T> {
 pub fn get(id: &str) -> GetSpecRequest {
     GetSpecRequest {
         id: id.to_owned(),
-        version: None,
+        ..GetSpecRequest::default()
     }
 }
 

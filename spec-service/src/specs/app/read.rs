@@ -4,7 +4,7 @@ use factum::Recorded;
 
 use super::view::{Change, SpecVersion, SpecView, actor};
 use super::{HistoryCursor, Specs, VersionCursor};
-use crate::app::{AppError, Cursor, ItemPage, PageQuery, RequestContext};
+use crate::app::{AppError, AsOf, Cursor, ItemPage, PageQuery, RequestContext};
 use crate::specs::domain::{Life, Spec, SpecEvent, SpecId, SpecRejection};
 
 /// The size of the contents after which a page ends, in bytes.
@@ -120,13 +120,18 @@ impl Specs {
         Ok(ItemPage { items, next })
     }
 
-    /// Returns the current state of a specification of the tenant.
+    /// Returns the state of a specification of the tenant, at the point in time of this handle.
     pub(super) async fn life(
         &self,
         id: SpecId,
         context: &RequestContext,
     ) -> Result<Life, AppError> {
-        let spec = self.app.engine().load::<Spec>(&id).await?;
+        let load = self.app.engine().load::<Spec>(&id);
+        let spec = match self.as_of {
+            AsOf::Now => load.await?,
+            AsOf::Time(time) => load.at_time(time).await?,
+            AsOf::Position(position) => load.at_position(position).await?,
+        };
         let life = spec.life().filter(|life| life.tenant == *context.tenant());
         Ok(life.ok_or(SpecRejection::NotFound)?.clone())
     }
@@ -160,7 +165,8 @@ impl Specs {
         let chunk = (MAX_PAGE_BYTES / self.max_content.max(1)).max(1);
         let (mut items, mut last, mut bytes) = (Vec::new(), after, 0);
         while last < until && items.len() < limit && bytes < MAX_PAGE_BYTES {
-            let size = (limit - items.len()).min(chunk);
+            let left = usize::try_from(until - last).unwrap_or(usize::MAX);
+            let size = (limit - items.len()).min(chunk).min(left);
             let events = self
                 .app
                 .engine()

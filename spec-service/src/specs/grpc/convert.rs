@@ -9,6 +9,7 @@ use crate::grpc::status;
 use crate::specs::app::{Change, SpecSummary, SpecView};
 use crate::specs::domain::{SpecId, SpecState};
 
+/// Converts the id of a specification.
 pub fn id(text: &str) -> Result<SpecId, Status> {
     let id = text
         .parse()
@@ -42,7 +43,8 @@ pub fn state_filter(number: Option<i32>) -> Result<Option<SpecState>, Status> {
     })
 }
 
-fn state(state: SpecState) -> i32 {
+/// Converts a state.
+pub fn state(state: SpecState) -> i32 {
     match state {
         SpecState::Draft => proto::SpecState::Draft,
         SpecState::Published => proto::SpecState::Published,

@@ -11,7 +11,7 @@ use tokio::sync::{Semaphore, watch};
 use tonic::{Request, Response, Status};
 
 use super::convert;
-use crate::app::{AppError, PageQuery};
+use crate::app::{AppError, AsOf, PageQuery};
 use crate::grpc::fields::{cursor, limit, page_token};
 use crate::grpc::generated as proto;
 use crate::grpc::generated::spec_service_server::SpecService;
@@ -94,7 +94,12 @@ impl SpecService for GrpcService {
         let context = metadata::context(&request, None)?;
         let request = request.into_inner();
         let id = convert::id(&request.id)?;
-        let view = self.specs.get(id, request.version, &context).await;
+        let as_of = AsOf::parse(Some(&request.at)).map_err(AppError::from)?;
+        let view = self
+            .specs
+            .as_of(as_of)
+            .get(id, request.version, &context)
+            .await;
         let view = view.map_err(for_spec(id))?;
         Ok(Response::new(convert::spec(view)))
     }
@@ -113,11 +118,20 @@ impl SpecService for GrpcService {
             after: cursor(&request.page_token)?,
             min_position,
         };
-        let page = self.specs.list(query, &context).await?;
+        let (specs, total, next) = match AsOf::parse(Some(&request.at)).map_err(AppError::from)? {
+            AsOf::Now => {
+                let page = self.specs.list(query, &context).await?;
+                (page.specs, Some(page.total), page.next)
+            }
+            as_of => {
+                let page = self.specs.list_as_of(as_of, query, &context).await?;
+                (page.specs, None, page.next)
+            }
+        };
         Ok(Response::new(proto::ListSpecsResponse {
-            specs: page.specs.into_iter().map(convert::summary).collect(),
-            next_page_token: page_token(page.next),
-            total: page.total,
+            specs: specs.into_iter().map(convert::summary).collect(),
+            next_page_token: page_token(next),
+            total,
         }))
     }
 
@@ -183,7 +197,8 @@ impl SpecService for GrpcService {
             limit: limit(request.page_size),
             after: cursor(&request.page_token)?,
         };
-        let page = self.specs.history(id, query, &context).await;
+        let as_of = AsOf::parse(Some(&request.at)).map_err(AppError::from)?;
+        let page = self.specs.as_of(as_of).history(id, query, &context).await;
         let page = page.map_err(for_spec(id))?;
         Ok(Response::new(proto::GetSpecHistoryResponse {
             events: page.items.iter().map(convert::event).collect(),

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::access::domain::NamespaceId;
-use crate::app::AppError;
+use crate::app::{AppError, AsOf};
 use crate::rest::api::Api;
 use crate::rest::conditions::Conditions;
 use crate::rest::headers::{CallContext, MinPosition};
@@ -33,6 +33,8 @@ pub struct ListParameters {
     limit: Option<u64>,
     /// The `next_cursor` of the previous page.
     cursor: Option<String>,
+    /// A point in time: a position of the log, or a time in RFC 3339.
+    at: Option<String>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -62,8 +64,10 @@ struct SummaryBody {
 struct ListBody {
     /// The specifications, in the order of their creation.
     specs: Vec<SummaryBody>,
-    /// The number of specifications on all pages.
-    total: u64,
+    /// The number of specifications on all pages. Absent for a point in time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = u64, required = false)]
+    total: Option<u64>,
     /// The cursor of the next page, or null on the last page.
     next_cursor: Option<String>,
 }
@@ -102,14 +106,24 @@ pub async fn list(
         after: cursor.transpose().map_err(AppError::from)?,
         min_position,
     };
-    let page = api.specs.list(query, &context).await?;
+    let (specs, total, next) =
+        match AsOf::parse(parameters.at.as_deref()).map_err(AppError::from)? {
+            AsOf::Now => {
+                let page = api.specs.list(query, &context).await?;
+                (page.specs, Some(page.total), page.next)
+            }
+            as_of => {
+                let page = api.specs.list_as_of(as_of, query, &context).await?;
+                (page.specs, None, page.next)
+            }
+        };
     if let Some(response) = conditions.check_read(None)? {
         return Ok(response);
     }
     let body = ListBody {
-        specs: page.specs.into_iter().map(summary).collect(),
-        total: page.total,
-        next_cursor: page.next.map(|cursor| cursor.to_string()),
+        specs: specs.into_iter().map(summary).collect(),
+        total,
+        next_cursor: next.map(|cursor| cursor.to_string()),
     };
     Ok(Json(body).into_response())
 }

@@ -7,18 +7,18 @@ use axum::response::{IntoResponse as _, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::app::{AppError, RequestContext};
+use crate::app::{AppError, AsOf, RequestContext};
 use crate::content::Content;
 use crate::rest::api::Api;
 use crate::rest::conditions::{Conditions, EntityTag};
 use crate::rest::content_type::{YAML, prefers_yaml};
 use crate::rest::headers::CallContext;
-use crate::rest::input::{Id, NoParameters, Parameters, VersionNumber};
+use crate::rest::input::{Id, Parameters, VersionNumber};
 use crate::rest::number::query_number;
 use crate::rest::openapi::{SpecPath, SpecStateName};
 use crate::rest::page::PageParameters;
 use crate::rest::problem::{ApiResult, Problem};
-use crate::specs::app::{Change, SpecVersion, SpecView};
+use crate::specs::app::{Change, SpecVersion, SpecView, Specs};
 use crate::specs::domain::{SpecId, SpecRejection, SpecState};
 
 #[derive(Serialize, ToSchema)]
@@ -62,9 +62,52 @@ pub struct VersionParameter {
     /// The version of the content. Without it, the published version, or the latest if none is published.
     #[serde(default, deserialize_with = "query_number")]
     version: Option<u64>,
+    /// A point in time: a position of the log, or a time in RFC 3339.
+    at: Option<String>,
 }
 
-/// Handles `GET /v1/specs/{id}?version=`: a specification with one version of its content.
+/// The query parameters of a page at a point in time.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct PastPageParameters {
+    /// The maximum number of items, 50 by default.
+    #[serde(default, deserialize_with = "query_number")]
+    #[param(minimum = 1, maximum = 100)]
+    limit: Option<u64>,
+    /// The `next_cursor` of the previous page.
+    cursor: Option<String>,
+    /// A point in time: a position of the log, or a time in RFC 3339.
+    at: Option<String>,
+}
+
+impl PastPageParameters {
+    /// Returns the specifications at the point in time, and the parameters of the page.
+    fn split(self, api: &Api) -> Result<(Specs, PageParameters), AppError> {
+        let specs = specs_at(api, self.at.as_deref())?;
+        let page = PageParameters {
+            limit: self.limit,
+            cursor: self.cursor,
+        };
+        Ok((specs, page))
+    }
+}
+
+/// The query parameter of a read at a point in time.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct AtParameter {
+    /// A point in time: a position of the log, or a time in RFC 3339.
+    at: Option<String>,
+}
+
+/// Returns the specifications at the point in time of a request.
+fn specs_at(api: &Api, at: Option<&str>) -> Result<Specs, AppError> {
+    Ok(api.specs.as_of(AsOf::parse(at)?))
+}
+
+/// Handles `GET /v1/specs/{id}?version=&at=`: a specification with one version of its content.
 #[utoipa::path(
     get,
     path = "/v1/specs/{id}",
@@ -88,7 +131,8 @@ pub async fn spec(
     conditions: Conditions,
     headers: HeaderMap,
 ) -> ApiResult {
-    let view = api.specs.get(id, parameters.version, &context).await?;
+    let specs = specs_at(&api, parameters.at.as_deref())?;
+    let view = specs.get(id, parameters.version, &context).await?;
     if view.state == SpecState::Deleted {
         return Err(deleted(&view));
     }
@@ -187,7 +231,7 @@ struct VersionsBody {
     next_cursor: Option<String>,
 }
 
-/// Handles `GET /v1/specs/{id}/versions?limit=&cursor=`: versions, oldest first.
+/// Handles `GET /v1/specs/{id}/versions?limit=&cursor=&at=`: versions, oldest first.
 ///
 /// The versions of a deleted specification are returned, too.
 #[utoipa::path(
@@ -196,20 +240,18 @@ struct VersionsBody {
     operation_id = "list_versions",
     summary = "List the versions of the content",
     tag = "specs",
-    params(SpecPath, PageParameters),
+    params(SpecPath, PastPageParameters),
     responses((status = 200, description = "A page of versions", body = VersionsBody)),
 )]
 pub async fn versions(
     State(api): State<Api>,
     CallContext(context): CallContext,
     Id(id): Id,
-    Parameters(parameters): Parameters<PageParameters>,
+    Parameters(parameters): Parameters<PastPageParameters>,
     conditions: Conditions,
 ) -> ApiResult {
-    let page = api
-        .specs
-        .versions(id, parameters.query()?, &context)
-        .await?;
+    let (specs, page) = parameters.split(&api)?;
+    let page = specs.versions(id, page.query()?, &context).await?;
     if let Some(response) = conditions.check_read(None)? {
         return Ok(response);
     }
@@ -220,14 +262,18 @@ pub async fn versions(
     Ok(Json(body).into_response())
 }
 
-/// Handles `GET /v1/specs/{id}/versions/{version}`: one version, which never changes.
+/// Handles `GET /v1/specs/{id}/versions/{version}?at=`: one version, which never changes.
 #[utoipa::path(
     get,
     path = "/v1/specs/{id}/versions/{version}",
     operation_id = "get_version",
     summary = "Read a version of the content",
     tag = "specs",
-    params(SpecPath, ("version" = u64, Path, description = "The version of the content")),
+    params(
+        SpecPath,
+        ("version" = u64, Path, description = "The version of the content"),
+        AtParameter,
+    ),
     responses(
         (status = 200, description = "The version, or its content as YAML", content(
             (VersionBody = "application/json"),
@@ -241,11 +287,12 @@ pub async fn version(
     CallContext(context): CallContext,
     Id(id): Id,
     VersionNumber(number): VersionNumber,
-    _: NoParameters,
+    Parameters(parameters): Parameters<AtParameter>,
     conditions: Conditions,
     headers: HeaderMap,
 ) -> ApiResult {
-    let version = api.specs.version(id, number, &context).await?;
+    let specs = specs_at(&api, parameters.at.as_deref())?;
+    let version = specs.version(id, number, &context).await?;
     let yaml = prefers_yaml(&headers)?;
     let suffix = if yaml { "-yaml" } else { "" };
     let tag = EntityTag::strong(format!("v{number}{suffix}"));
@@ -293,7 +340,7 @@ struct HistoryBody {
     next_cursor: Option<String>,
 }
 
-/// Handles `GET /v1/specs/{id}/history?limit=&cursor=`: changes, oldest first.
+/// Handles `GET /v1/specs/{id}/history?limit=&cursor=&at=`: changes, oldest first.
 ///
 /// The changes of a deleted specification are returned, too.
 #[utoipa::path(
@@ -302,17 +349,18 @@ struct HistoryBody {
     operation_id = "get_history",
     summary = "List the changes of a specification",
     tag = "specs",
-    params(SpecPath, PageParameters),
+    params(SpecPath, PastPageParameters),
     responses((status = 200, description = "A page of changes", body = HistoryBody)),
 )]
 pub async fn history(
     State(api): State<Api>,
     CallContext(context): CallContext,
     Id(id): Id,
-    Parameters(parameters): Parameters<PageParameters>,
+    Parameters(parameters): Parameters<PastPageParameters>,
     conditions: Conditions,
 ) -> ApiResult {
-    let page = api.specs.history(id, parameters.query()?, &context).await?;
+    let (specs, page) = parameters.split(&api)?;
+    let page = specs.history(id, page.query()?, &context).await?;
     if let Some(response) = conditions.check_read(None)? {
         return Ok(response);
     }
