@@ -1,11 +1,13 @@
 //! The YAML text of a specification: parsing, validation and locations.
 
 mod error;
+mod tree;
 mod yaml;
 mod yaml_anchors;
 mod yaml_cross_check;
 mod yaml_input;
 mod yaml_node;
+mod yaml_scalar;
 mod yaml_validator;
 
 use std::fmt;
@@ -14,7 +16,10 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-pub use error::{ContentError, Location};
+pub use error::{ContentError, Location, shorten_to};
+pub use tree::{Node, Value};
+pub use yaml_scalar::Scalar;
+pub use yaml_validator::MAX_DEPTH;
 
 /// The default maximum size of a content, in bytes.
 pub const DEFAULT_MAX_BYTES: usize = 2048;
@@ -84,6 +89,15 @@ impl Content {
         let nodes = yaml::validate(stream)?;
         yaml_cross_check::cross_check(stream, &nodes)?;
         Ok(Self(text.into()))
+    }
+
+    /// Returns the tree of each document.
+    ///
+    /// # Errors
+    /// Returns [`ContentError::KeyCollision`] if JSON cannot express a mapping, or another error if the text was stored
+    /// before a rule existed that it breaks.
+    pub fn documents(&self) -> Result<Vec<Node>, ContentError> {
+        yaml::trees(self.0.strip_prefix('\u{feff}').unwrap_or(&self.0))
     }
 
     /// Returns the text.

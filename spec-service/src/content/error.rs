@@ -128,6 +128,15 @@ pub enum ContentError {
         key: String,
     },
 
+    /// Two different keys of a mapping have the same text, so that JSON cannot express the mapping.
+    #[error("{at}: key `{key}` has the same text as another key; JSON cannot express both")]
+    KeyCollision {
+        /// The location of the second key.
+        at: Location,
+        /// The text of the key, shortened.
+        key: String,
+    },
+
     /// An anchor is defined twice.
     #[error("{at}: duplicate anchor `&{anchor}`; first defined at line {}, column {}", .first.line, .first.column)]
     DuplicateAnchor {
@@ -243,6 +252,7 @@ impl ContentError {
             Self::TabAfterColon { .. } => "yaml_tab_after_colon",
             Self::InvalidEscape { .. } => "yaml_invalid_escape",
             Self::DuplicateKey { .. } => "yaml_duplicate_key",
+            Self::KeyCollision { .. } => "yaml_key_collision",
             Self::DuplicateAnchor { .. } => "yaml_duplicate_anchor",
             Self::AnchorName { .. } => "yaml_anchor_name",
             Self::UndefinedAlias { .. } => "yaml_undefined_alias",
@@ -270,6 +280,7 @@ impl ContentError {
             | Self::TabAfterColon { at }
             | Self::InvalidEscape { at, .. }
             | Self::DuplicateKey { at, .. }
+            | Self::KeyCollision { at, .. }
             | Self::DuplicateAnchor { at, .. }
             | Self::AnchorName { at, .. }
             | Self::UndefinedAlias { at, .. }

@@ -1,13 +1,29 @@
 //! Validation of a YAML text in one pass over its parser events.
 
-use saphyr_parser::{Parser, ScanError};
+use saphyr_parser::{Event, Parser, ScanError};
 
 use super::error::{ContentError, Location, MAX_DIRECTIVE_CHARS, MAX_DIRECTIVES, shorten};
+use super::tree::{Node, TreeBuilder};
 use super::yaml_input::{BoundedInput, MAX_LOOKAHEAD, TokenCounter};
 use super::yaml_validator::{MAX_DEPTH, Validator};
 
 /// Validates `text` and returns the number of nodes of each document, with aliases expanded.
 pub fn validate(text: &str) -> Result<Vec<usize>, ContentError> {
+    walk(text, |_, _| Ok(()))
+}
+
+/// Validates `text` and returns the trees of its documents.
+pub fn trees(text: &str) -> Result<Vec<Node>, ContentError> {
+    let mut builder = TreeBuilder::default();
+    walk(text, |event, at| builder.event(event, at))?;
+    Ok(builder.finish())
+}
+
+/// Validates `text` and calls `visit` with each valid event of the parser and its location.
+fn walk(
+    text: &str,
+    mut visit: impl FnMut(&Event<'_>, Location) -> Result<(), ContentError>,
+) -> Result<Vec<usize>, ContentError> {
     limit_directives(text)?;
     let tokens = TokenCounter::default();
     let parser = Parser::new(BoundedInput::new(text, &tokens));
@@ -25,7 +41,9 @@ pub fn validate(text: &str) -> Result<Vec<usize>, ContentError> {
         }
         tokens.reset();
         let (event, span) = next.map_err(|error| scan_error(&error, text, &mut validator))?;
-        validator.event(event, span.start)?;
+        let at = validator.location(&span.start);
+        validator.event(event.clone(), span.start)?;
+        visit(&event, at)?;
     }
     validator.finish()
 }

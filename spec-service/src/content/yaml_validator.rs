@@ -10,7 +10,8 @@ use saphyr_parser::{Event, Marker, ScalarStyle, Tag};
 
 use super::error::{ContentError, Location, shorten};
 use super::yaml_anchors::AnchorNames;
-use super::yaml_node::{NodeId, NodeInterner, mismatched_type};
+use super::yaml_node::{NodeId, NodeInterner};
+use super::yaml_scalar::mismatched_type;
 
 /// The maximum nesting depth of collections.
 pub const MAX_DEPTH: usize = 64;
