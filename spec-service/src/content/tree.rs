@@ -11,7 +11,9 @@ use serde_json::{Number, Value as Json};
 use super::error::{ContentError, Location, shorten};
 use super::yaml_scalar::Scalar;
 
-/// A value of a YAML document, as a reader sees it: aliases are expanded, and merge keys (`<<`) are applied.
+/// A value of a YAML document, as a reader sees it.
+///
+/// Aliases are expanded, and merge keys (`<<`) are applied.
 ///
 /// Two nodes are equal if their values and tags are equal. Locations, comments, the order of keys and the style of
 /// scalars have no meaning.

@@ -1,0 +1,16 @@
+//! The difference of two contents, independent of tokio, SQL and HTTP.
+
+mod change;
+mod class;
+mod hints;
+mod matching;
+mod patch;
+mod text;
+
+pub use change::{Change, ChangeKind, Changes, MAX_CHANGES};
+pub use class::{Class, Proposal, UnknownVersion};
+pub use hints::Hints;
+pub use patch::{
+    DocumentEdit, DocumentPatch, Edit, Item, ListPatch, MapPatch, Patch, PatchMismatch, patch,
+};
+pub use text::unified;
