@@ -16,7 +16,7 @@ pub use app::{
     Search, SearchCursor, SearchHit, SearchIndex, SearchPage, SearchQuery, SearchRow, SearchRows,
 };
 pub use entry::{SearchDocument, SearchEntry};
-pub use fields::{Fields, Tier};
+pub use fields::{SearchFields, Tier};
 pub use filters::{FilterValue, Filters};
 pub use grpc::SearchGrpc;
 pub use highlight::{Highlight, HighlightPart};

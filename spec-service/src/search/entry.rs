@@ -3,7 +3,7 @@
 use factum::{Recorded, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::fields::{Fields, indexed};
+use super::fields::{SearchFields, indexed};
 use super::filters::{FilterValue, state_tokens, tenant_token};
 use crate::access::domain::{NamespaceId, TenantId};
 use crate::specs::app::actor;
@@ -106,12 +106,12 @@ impl SearchDocument {
     }
 
     /// Returns the texts that are searched.
-    pub fn fields(&self) -> Fields<'_> {
-        Fields {
+    pub fn fields(&self) -> SearchFields<'_> {
+        SearchFields {
             name: self.entry.name.as_str(),
             description: self.entry.description.as_deref().unwrap_or_default(),
             content: &self.content,
-            ..Fields::default()
+            ..SearchFields::default()
         }
     }
 

@@ -1,4 +1,4 @@
-//! [`Fields`]: the texts of a specification that are searched, and [`Tier`]: the order of hits.
+//! [`SearchFields`]: the texts of a specification that are searched, and [`Tier`]: the order of hits.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ pub const MAX_CONTENT_WORDS: usize = 9_000;
 
 /// The texts of a specification that are searched.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Fields<'a> {
+pub struct SearchFields<'a> {
     /// The name.
     pub name: &'a str,
     /// The description of the latest version.
@@ -83,7 +83,7 @@ struct Section<'a> {
     tiers: &'static [Tier],
 }
 
-impl<'a> Fields<'a> {
+impl<'a> SearchFields<'a> {
     /// Returns the words of each field, separated by spaces, in the order of the columns of the FTS5 table.
     pub fn columns(&self) -> [String; 5] {
         self.sections().map(|section| {
@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn vector_has_the_words_of_each_tier() {
-        let fields = Fields {
+        let fields = SearchFields {
             name: "refund-limits",
             description: "Refund it's",
             labels: "",
@@ -172,7 +172,7 @@ mod tests {
     #[test]
     fn last_place_is_within_the_limit_of_postgresql() {
         let content = "a ".repeat(40_000);
-        let fields = Fields {
+        let fields = SearchFields {
             name: &content,
             description: &content,
             labels: &content,
