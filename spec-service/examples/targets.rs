@@ -8,6 +8,8 @@
 //! The program fills an empty database through the API, restarts the server, and measures. It can be run again on the
 //! same database. The results need an otherwise idle machine; the last lines show how busy it was.
 
+#![expect(clippy::print_stdout, reason = "the program prints its results")]
+
 use std::io::{BufRead as _, BufReader, Lines};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;

@@ -17,7 +17,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use error::{ContentError, Location, shorten_to};
-pub use tree::{Node, Value};
+pub use tree::{TreeNode, Value};
 pub use yaml_scalar::Scalar;
 pub use yaml_validator::MAX_DEPTH;
 
@@ -96,7 +96,7 @@ impl Content {
     /// # Errors
     /// Returns [`ContentError::KeyCollision`] if JSON cannot express a mapping, or another error if the text was stored
     /// before a rule existed that it breaks.
-    pub fn documents(&self) -> Result<Vec<Node>, ContentError> {
+    pub fn documents(&self) -> Result<Vec<TreeNode>, ContentError> {
         yaml::trees(self.0.strip_prefix('\u{feff}').unwrap_or(&self.0))
     }
 

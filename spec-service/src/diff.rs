@@ -3,6 +3,7 @@
 mod domain;
 
 pub use domain::{
-    Change, ChangeKind, Changes, Class, DocumentEdit, DocumentPatch, Edit, Hints, Item, ListPatch,
-    MAX_CHANGES, MapPatch, Patch, PatchMismatch, Proposal, UnknownVersion, patch, unified,
+    ChangeKind, Class, DocumentEdit, DocumentPatch, Edit, Hints, Item, ListPatch, MAX_CHANGES,
+    MapPatch, Patch, PatchMismatch, UnknownVersion, ValueChange, ValueChanges, VersionProposal,
+    patch, unified,
 };

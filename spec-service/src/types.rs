@@ -3,6 +3,6 @@
 mod domain;
 
 pub use domain::{
-    MAX_RULES, MAX_SCHEMA_BYTES, MAX_VIOLATIONS, RuleSource, Validator, ValidatorError,
-    ValidatorSource, Violation,
+    ContentViolation, MAX_RULES, MAX_SCHEMA_BYTES, MAX_VIOLATIONS, RuleSource, Validator,
+    ValidatorError, ValidatorSource,
 };

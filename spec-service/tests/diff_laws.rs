@@ -7,11 +7,11 @@ mod yaml_values;
 
 use proptest::prelude::*;
 use serde_json::Value;
-use spec_service::content::{Content, Node};
-use spec_service::diff::{Changes, Class, Hints, patch, unified};
+use spec_service::content::{Content, TreeNode};
+use spec_service::diff::{Class, Hints, ValueChanges, patch, unified};
 use yaml_values::{values, write};
 
-fn documents(text: &str) -> Vec<Node> {
+fn documents(text: &str) -> Vec<TreeNode> {
     let content =
         Content::parse(text.as_bytes(), 1 << 20).unwrap_or_else(|e| panic!("{e}\n{text}"));
     content.documents().unwrap()
@@ -136,11 +136,11 @@ proptest! {
     #[test]
     fn changes_point_to_values(a in values(), b in values()) {
         let (a, b) = (documents(&write(&a, 0)), documents(&write(&b, 0)));
-        let changes = Changes::new(&patch(&a, &b), Hints::default());
+        let changes = ValueChanges::new(&patch(&a, &b), Hints::default());
         prop_assert_eq!(changes.list.is_empty(), a == b);
         prop_assert_eq!(changes.class == Class::Identical, a == b);
         for change in &changes.list {
-            let value = |nodes: &[Node], pointer: &str| {
+            let value = |nodes: &[TreeNode], pointer: &str| {
                 nodes.get(change.document - 1).and_then(|node| node.to_json().pointer(pointer).cloned())
             };
             if change.before.is_some() {

@@ -6,21 +6,22 @@ use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use spec_service::content::{Content, MAX_BYTES_LIMIT, Node};
+use spec_service::content::{Content, MAX_BYTES_LIMIT, TreeNode};
 use spec_service::diff::{
-    Change, ChangeKind, Changes, Class, Hints, MAX_CHANGES, Proposal, patch, unified,
+    ChangeKind, Class, Hints, MAX_CHANGES, ValueChange, ValueChanges, VersionProposal, patch,
+    unified,
 };
 
-fn documents(text: &str) -> Vec<Node> {
+fn documents(text: &str) -> Vec<TreeNode> {
     let content = Content::parse(text.as_bytes(), MAX_BYTES_LIMIT).unwrap();
     content.documents().unwrap()
 }
 
-fn changes(before: &str, after: &str, hints: Hints<'_>) -> Changes {
-    Changes::new(&patch(&documents(before), &documents(after)), hints)
+fn changes(before: &str, after: &str, hints: Hints<'_>) -> ValueChanges {
+    ValueChanges::new(&patch(&documents(before), &documents(after)), hints)
 }
 
-fn line(change: &Change) -> String {
+fn line(change: &ValueChange) -> String {
     let mut line = format!("{} {} {}", change.class, change.kind, change.pointer);
     if let Some(from) = &change.from {
         write!(line, " from {from}").unwrap();
@@ -202,9 +203,9 @@ fn recursive_schema_ends() {
 #[test]
 fn proposal_follows_the_strongest_change() {
     for (before, after, proposal, next) in [
-        ("a: 1", "a: 1", Proposal::None, "1.4.2"),
-        ("a: 1", "a: 1\nb: 1", Proposal::Minor, "1.5.0"),
-        ("a: 1\nb: 1", "a: 2", Proposal::Major, "2.0.0"),
+        ("a: 1", "a: 1", VersionProposal::None, "1.4.2"),
+        ("a: 1", "a: 1\nb: 1", VersionProposal::Minor, "1.5.0"),
+        ("a: 1\nb: 1", "a: 2", VersionProposal::Major, "2.0.0"),
     ] {
         let class = changes(before, after, Hints::default()).class;
         assert_eq!(class.proposal(), proposal, "{before} {after}");
@@ -221,7 +222,7 @@ fn proposal_follows_the_strongest_change() {
         "a.b.c",
         "1.2.4294967295",
     ] {
-        assert!(Proposal::Patch.next(wrong).is_err(), "{wrong}");
+        assert!(VersionProposal::Patch.next(wrong).is_err(), "{wrong}");
     }
 }
 

@@ -1,7 +1,5 @@
 //! Search and bulk changes over both APIs of a running server.
 
-#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
-
 #[allow(dead_code, reason = "shared by several tests")]
 #[path = "support/server.rs"]
 mod server;

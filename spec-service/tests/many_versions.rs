@@ -1,7 +1,5 @@
 //! A specification with many versions: its state and its reads do not grow with the contents.
 
-#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
-
 #[allow(dead_code, reason = "shared by several tests")]
 #[path = "support/memory.rs"]
 mod memory;

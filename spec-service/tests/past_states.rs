@@ -1,7 +1,5 @@
 //! Reads at a point in time.
 
-#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
-
 #[allow(dead_code, reason = "shared by several tests")]
 #[path = "support/memory.rs"]
 mod memory;

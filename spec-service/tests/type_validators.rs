@@ -5,10 +5,12 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use spec_service::content::{Content, MAX_BYTES_LIMIT, Node};
-use spec_service::types::{MAX_VIOLATIONS, RuleSource, Validator, ValidatorSource, Violation};
+use spec_service::content::{Content, MAX_BYTES_LIMIT, TreeNode};
+use spec_service::types::{
+    ContentViolation, MAX_VIOLATIONS, RuleSource, Validator, ValidatorSource,
+};
 
-fn documents(text: &str) -> Vec<Node> {
+fn documents(text: &str) -> Vec<TreeNode> {
     let content = Content::parse(text.as_bytes(), MAX_BYTES_LIMIT).unwrap();
     content.documents().unwrap()
 }
@@ -36,7 +38,7 @@ fn with_schema(schema: Value) -> ValidatorSource {
     }
 }
 
-fn violations(source: &ValidatorSource, text: &str) -> Vec<Violation> {
+fn violations(source: &ValidatorSource, text: &str) -> Vec<ContentViolation> {
     Validator::compile(source)
         .unwrap()
         .validate(&documents(text))

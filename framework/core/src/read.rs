@@ -41,7 +41,9 @@ pub struct Read {
     pub cursor: u64,
     /// The maximum number of events, 1 to [`MAX_PAGE`].
     pub limit: usize,
-    /// The size of the page in bytes, by [`RecordedEvent::size`], at which it ends: 1 to [`MAX_PAGE_BYTES`].
+    /// The size at which the page ends, in bytes: 1 to [`MAX_PAGE_BYTES`].
+    ///
+    /// The size of an event is [`RecordedEvent::size`].
     pub max_bytes: usize,
 }
 

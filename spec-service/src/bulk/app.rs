@@ -161,7 +161,7 @@ pub enum BulkRefusal {
         /// The number of changes.
         total: usize,
         /// The first refused change.
-        first: RefusedChange,
+        first: Box<RefusedChange>,
         /// Further refused changes, at most 19.
         others: Vec<RefusedChange>,
     },
@@ -195,7 +195,7 @@ impl BulkRefusal {
         Some(Self::Changes {
             refused: 1 + others.len() + errors.count(),
             total: items.len(),
-            first,
+            first: Box::new(first),
             others,
         })
     }
@@ -228,7 +228,7 @@ impl Refusal for BulkRefusal {
         else {
             return Vec::new();
         };
-        let items = std::iter::once(first).chain(others).map(|change| {
+        let items = std::iter::once(&**first).chain(others).map(|change| {
             let (code, detail) = (change.error.code(), change.error.to_string());
             json!({ "index": change.index, "code": code, "detail": detail })
         });

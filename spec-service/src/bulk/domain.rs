@@ -65,7 +65,9 @@ impl SpecChange {
 pub struct ConditionalChange {
     /// The change.
     pub change: SpecChange,
-    /// The revision that the specification must have before the first change of the request. `None` allows any.
+    /// The revision that the specification must have before the request.
+    ///
+    /// `None` allows any.
     pub expected_revision: Option<u64>,
 }
 

@@ -124,7 +124,7 @@ struct ItemBody {
     /// The stable error code of a refused change.
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<&'static str>,
-    /// What is wrong with a refused change.
+    /// The reason why a change is refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! [`Node`]: the tree of a YAML document, with the location of each value.
+//! [`TreeNode`]: the tree of a YAML document, with the location of each value.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -18,7 +18,7 @@ use super::yaml_scalar::Scalar;
 /// Two nodes are equal if their values and tags are equal. Locations, comments, the order of keys and the style of
 /// scalars have no meaning.
 #[derive(Debug, Clone)]
-pub struct Node {
+pub struct TreeNode {
     value: Value,
     tag: Option<String>,
     at: Location,
@@ -26,32 +26,32 @@ pub struct Node {
     digest: u64,
 }
 
-/// The value of a [`Node`].
+/// The value of a [`TreeNode`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Value {
     /// A value without parts.
     Scalar(Scalar),
     /// A sequence.
-    List(Vec<Node>),
+    List(Vec<TreeNode>),
     /// A mapping, by the text of the keys.
-    Map(BTreeMap<String, Node>),
+    Map(BTreeMap<String, TreeNode>),
 }
 
-impl PartialEq for Node {
+impl PartialEq for TreeNode {
     fn eq(&self, other: &Self) -> bool {
         self.digest == other.digest && self.tag == other.tag && self.value == other.value
     }
 }
 
-impl Eq for Node {}
+impl Eq for TreeNode {}
 
-impl Hash for Node {
+impl Hash for TreeNode {
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write_u64(self.digest);
     }
 }
 
-impl Node {
+impl TreeNode {
     /// Creates a node at the location `at`.
     #[must_use]
     pub fn new(value: Value, tag: Option<String>, at: Location) -> Self {
@@ -165,9 +165,9 @@ fn scalar_to_json(scalar: &Scalar) -> Json {
 /// The events must have been validated, so that the number of nodes and the expansion of aliases are limited.
 #[derive(Default)]
 pub struct TreeBuilder {
-    documents: Vec<Node>,
+    documents: Vec<TreeNode>,
     open: Vec<OpenNode>,
-    anchored: HashMap<usize, Node>,
+    anchored: HashMap<usize, TreeNode>,
 }
 
 /// A collection whose end event has not arrived.
@@ -175,21 +175,21 @@ struct OpenNode {
     anchor: usize,
     tag: Option<String>,
     at: Location,
-    children: Children,
+    children: TreeChildren,
 }
 
-enum Children {
-    List(Vec<Node>),
+enum TreeChildren {
+    List(Vec<TreeNode>),
     Map {
-        entries: BTreeMap<String, Node>,
+        entries: BTreeMap<String, TreeNode>,
         /// The key whose value has not arrived.
-        pending: Option<Key>,
-        merged: Option<Node>,
+        pending: Option<TreeKey>,
+        merged: Option<TreeNode>,
     },
 }
 
 /// A key of a mapping.
-struct Key {
+struct TreeKey {
     text: String,
     at: Location,
     is_merge: bool,
@@ -197,7 +197,7 @@ struct Key {
 
 impl TreeBuilder {
     /// Returns the trees of all documents.
-    pub fn finish(self) -> Vec<Node> {
+    pub fn finish(self) -> Vec<TreeNode> {
         self.documents
     }
 
@@ -210,16 +210,16 @@ impl TreeBuilder {
                 let is_merge = *style == ScalarStyle::Plain && text == "<<" && tag.is_none();
                 let tag = tag.filter(|tag| !tag.is_yaml_core_schema());
                 let tag = tag.map(ToString::to_string);
-                let node = Node::new(Value::Scalar(scalar), tag, at);
+                let node = TreeNode::new(Value::Scalar(scalar), tag, at);
                 self.add(node, *anchor, is_merge)
             }
             Event::SequenceStart(anchor, tag) => {
                 let tag = tag.as_deref();
-                self.open(*anchor, tag, at, Children::List(Vec::new()));
+                self.open(*anchor, tag, at, TreeChildren::List(Vec::new()));
                 Ok(())
             }
             Event::MappingStart(anchor, tag) => {
-                let children = Children::Map {
+                let children = TreeChildren::Map {
                     entries: BTreeMap::new(),
                     pending: None,
                     merged: None,
@@ -231,7 +231,7 @@ impl TreeBuilder {
             Event::Alias(anchor) => match self.anchored.get(anchor) {
                 // The value of an alias is where the alias is.
                 Some(node) => {
-                    let node = Node { at, ..node.clone() };
+                    let node = TreeNode { at, ..node.clone() };
                     self.add(node, 0, false)
                 }
                 None => Ok(()),
@@ -249,7 +249,7 @@ impl TreeBuilder {
         anchor: usize,
         tag: Option<&saphyr_parser::Tag>,
         at: Location,
-        children: Children,
+        children: TreeChildren,
     ) {
         let tag = tag.filter(|tag| !tag.is_yaml_core_schema());
         self.open.push(OpenNode {
@@ -265,8 +265,8 @@ impl TreeBuilder {
             return Ok(());
         };
         let value = match open.children {
-            Children::List(items) => Value::List(items),
-            Children::Map {
+            TreeChildren::List(items) => Value::List(items),
+            TreeChildren::Map {
                 mut entries,
                 merged,
                 ..
@@ -277,11 +277,11 @@ impl TreeBuilder {
                 Value::Map(entries)
             }
         };
-        self.add(Node::new(value, open.tag, open.at), open.anchor, false)
+        self.add(TreeNode::new(value, open.tag, open.at), open.anchor, false)
     }
 
     /// Adds a complete node to the collection around it.
-    fn add(&mut self, node: Node, anchor: usize, is_merge: bool) -> Result<(), ContentError> {
+    fn add(&mut self, node: TreeNode, anchor: usize, is_merge: bool) -> Result<(), ContentError> {
         if anchor > 0 {
             self.anchored.insert(anchor, node.clone());
         }
@@ -290,14 +290,14 @@ impl TreeBuilder {
             return Ok(());
         };
         match &mut parent.children {
-            Children::List(items) => items.push(node),
-            Children::Map {
+            TreeChildren::List(items) => items.push(node),
+            TreeChildren::Map {
                 entries,
                 pending,
                 merged,
             } => match pending.take() {
                 None => {
-                    *pending = Some(Key {
+                    *pending = Some(TreeKey {
                         text: node.key(),
                         at: node.at,
                         is_merge,
@@ -320,7 +320,7 @@ impl TreeBuilder {
 }
 
 /// Returns whether `node` is a mapping or a sequence of mappings, so that it can be merged.
-fn can_merge(node: &Node) -> bool {
+fn can_merge(node: &TreeNode) -> bool {
     match node.value() {
         Value::Map(_) => true,
         Value::List(items) => items.iter().all(|item| matches!(item.value, Value::Map(_))),
@@ -331,7 +331,7 @@ fn can_merge(node: &Node) -> bool {
 /// Adds the entries of `merged` whose keys are missing. Earlier mappings of a sequence win.
 ///
 /// See <https://yaml.org/type/merge.html>.
-fn merge(entries: &mut BTreeMap<String, Node>, merged: Node) {
+fn merge(entries: &mut BTreeMap<String, TreeNode>, merged: TreeNode) {
     match merged.value {
         Value::Map(more) => {
             for (key, node) in more {

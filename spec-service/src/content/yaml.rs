@@ -3,9 +3,9 @@
 use saphyr_parser::{Event, Parser, ScanError};
 
 use super::error::{ContentError, Location, MAX_DIRECTIVE_CHARS, MAX_DIRECTIVES, shorten};
-use super::tree::{Node, TreeBuilder};
+use super::tree::{TreeBuilder, TreeNode};
 use super::yaml_input::{BoundedInput, MAX_LOOKAHEAD, TokenCounter};
-use super::yaml_validator::{MAX_DEPTH, Validator};
+use super::yaml_validator::{MAX_DEPTH, YamlValidator};
 
 /// Validates `text` and returns the number of nodes of each document, with aliases expanded.
 pub fn validate(text: &str) -> Result<Vec<usize>, ContentError> {
@@ -13,7 +13,7 @@ pub fn validate(text: &str) -> Result<Vec<usize>, ContentError> {
 }
 
 /// Validates `text` and returns the trees of its documents.
-pub fn trees(text: &str) -> Result<Vec<Node>, ContentError> {
+pub fn trees(text: &str) -> Result<Vec<TreeNode>, ContentError> {
     let mut builder = TreeBuilder::default();
     walk(text, |event, at| builder.event(event, at))?;
     Ok(builder.finish())
@@ -27,7 +27,7 @@ fn walk(
     limit_directives(text)?;
     let tokens = TokenCounter::default();
     let parser = Parser::new(BoundedInput::new(text, &tokens));
-    let mut validator = Validator::new(text);
+    let mut validator = YamlValidator::new(text);
     for next in parser {
         if tokens.limit_exceeded() {
             let marker = match &next {
@@ -51,7 +51,7 @@ fn walk(
 /// Converts the parser's error.
 ///
 /// The parser has no error kinds, so special cases are recognized by their texts. Tests check these texts.
-fn scan_error(error: &ScanError, text: &str, validator: &mut Validator<'_>) -> ContentError {
+fn scan_error(error: &ScanError, text: &str, validator: &mut YamlValidator<'_>) -> ContentError {
     let at = validator.location(error.marker());
     match error.info() {
         "while parsing node, found unknown anchor" => {

@@ -23,7 +23,7 @@ const MAX_ALIAS_EXPANSION: usize = 50_000;
 /// A validator of the parser events of a text.
 ///
 /// Anchors belong to their document. The limits apply to all documents together.
-pub struct Validator<'a> {
+pub struct YamlValidator<'a> {
     anchors: AnchorNames<'a>,
     nodes: NodeInterner,
     /// The number of nodes of each complete document, with aliases expanded.
@@ -76,7 +76,7 @@ enum Children {
     },
 }
 
-impl<'a> Validator<'a> {
+impl<'a> YamlValidator<'a> {
     pub fn new(text: &'a str) -> Self {
         Self {
             anchors: AnchorNames::new(text),

@@ -7,8 +7,8 @@ mod matching;
 mod patch;
 mod text;
 
-pub use change::{Change, ChangeKind, Changes, MAX_CHANGES};
-pub use class::{Class, Proposal, UnknownVersion};
+pub use change::{ChangeKind, MAX_CHANGES, ValueChange, ValueChanges};
+pub use class::{Class, UnknownVersion, VersionProposal};
 pub use hints::Hints;
 pub use patch::{
     DocumentEdit, DocumentPatch, Edit, Item, ListPatch, MapPatch, Patch, PatchMismatch, patch,

@@ -27,7 +27,9 @@ pub struct SearchFields<'a> {
     pub comments: &'a str,
 }
 
-/// The quality of a hit, best first. It depends on the specification alone, so pages stay stable while others change.
+/// The quality of a hit, best first.
+///
+/// It depends on the specification alone, so pages stay stable while others change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Tier {
     /// The name has all terms.

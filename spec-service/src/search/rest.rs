@@ -30,7 +30,9 @@ pub fn routes() -> OpenApiRouter<Api> {
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct SearchParameters {
-    /// The words that must all occur. `"…"` is a phrase, `-word` must not occur, `word*` is the start of a word.
+    /// The words that must all occur.
+    ///
+    /// `"…"` is a phrase, `-word` must not occur, `word*` is the start of a word.
     #[param(example = "limit*")]
     q: Option<String>,
     /// The state of the specifications. Without it, any state except deleted.

@@ -12,7 +12,9 @@ use crate::access::domain::TenantId;
 use crate::app::AppError;
 use crate::specs::domain::{SpecEvent, SpecId};
 
-/// The tables in SQLite. The index has no copy of the texts: it is searched by words that the service has split.
+/// The tables in SQLite.
+///
+/// The index has no copy of the texts: it is searched by words that the service has split.
 ///
 /// `rowid` is the position of the creation, so the newest specifications are found first without sorting.
 const CREATE_SQLITE: &str = "
@@ -163,7 +165,9 @@ const COUNT_POSTGRES: &str = "
         limit $3
     ) hit";
 
-/// Selects the newest hits in PostgreSQL. The sum in `order by` keeps the planner from reading all rows in their order.
+/// Selects the newest hits in PostgreSQL.
+///
+/// The sum in `order by` keeps the planner from reading all rows in their order.
 const SELECT_POSTGRES: &str = "
     select d.created, d.entry, d.content
     from (
@@ -264,7 +268,7 @@ async fn select(
 
 fn changed_since(query: &SearchQuery) -> i64 {
     let since = query.filters.changed_since;
-    since.map_or(i64::MIN, |time| time.as_micros())
+    since.map_or(i64::MIN, factum::Timestamp::as_micros)
 }
 
 fn unavailable(error: SqlError) -> AppError {

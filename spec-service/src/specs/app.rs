@@ -60,7 +60,7 @@ impl Specs {
         self
     }
 
-    /// Returns a handle that reads each specification, its versions and its history as they were at a point in time.
+    /// Returns a handle that reads specifications as they were at a point in time.
     ///
     /// Writes, the list and the stream of changes do not depend on it.
     #[must_use]

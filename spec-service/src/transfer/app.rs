@@ -265,7 +265,9 @@ impl ImportExport {
         self.apply(request, context).await
     }
 
-    /// Returns an archive with one version of each specification of a namespace that is not deleted, or that is in `state`.
+    /// Returns an archive with one version of each specification of a namespace.
+    ///
+    /// The specifications are those in `state`, or those that are not deleted.
     ///
     /// # Errors
     /// Returns [`TransferRefusal::ExportTooLarge`], or an error of the store.
@@ -312,7 +314,7 @@ impl ImportExport {
         write_archive(format, files).map_err(|error| AppError::Internal(error.into()))
     }
 
-    /// Returns all changes of all specifications of the tenant after the position `after`, up to the head of the log.
+    /// Returns all changes of all specifications of the tenant after `after`, up to the head.
     ///
     /// # Errors
     /// Returns [`AppError::BeyondHead`] if the log does not have the position, or an error of the store.

@@ -18,7 +18,9 @@ const MAX_TENANTS: usize = 10_000;
 /// The number of changes in a page.
 const PAGE: usize = 100;
 
-/// The changes of all specifications of a tenant, in the order of the log, up to its head when this was created.
+/// The changes of all specifications of a tenant, in the order of the log.
+///
+/// It ends at the head of the log at the time of its creation.
 pub struct ChangeLog {
     app: Application,
     tenant: TenantId,

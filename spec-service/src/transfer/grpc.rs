@@ -55,9 +55,8 @@ impl TransferService for TransferGrpc {
     ) -> Result<Response<proto::ApplySpecsResponse>, Status> {
         let context = metadata::context(&request, None)?;
         let request = request.into_inner();
-        let format = match format(request.format)? {
-            Some(format) => format,
-            None => return Err(status::malformed("format", "expected TAR or ZIP")),
+        let Some(format) = format(request.format)? else {
+            return Err(status::malformed("format", "expected TAR or ZIP"));
         };
         let apply = ApplyRequest {
             namespace: Some(request.namespace),

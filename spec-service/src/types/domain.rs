@@ -8,4 +8,4 @@ mod validator;
 
 pub use error::ValidatorError;
 pub use source::{RuleSource, ValidatorSource};
-pub use validator::{MAX_RULES, MAX_SCHEMA_BYTES, MAX_VIOLATIONS, Validator, Violation};
+pub use validator::{ContentViolation, MAX_RULES, MAX_SCHEMA_BYTES, MAX_VIOLATIONS, Validator};

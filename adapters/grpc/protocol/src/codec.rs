@@ -10,19 +10,19 @@ use tonic_prost::ProstDecoder;
 use crate::encoded::Encoded;
 
 /// An answer of the server.
-pub trait Answer: Send + 'static {
+pub trait ResponseMessage: Send + 'static {
     /// Appends the encoding of the answer to `buffer`.
     fn put(&self, buffer: &mut EncodeBuf<'_>);
 }
 
-impl<M: Message + 'static> Answer for M {
+impl<M: Message + 'static> ResponseMessage for M {
     fn put(&self, buffer: &mut EncodeBuf<'_>) {
         buffer.reserve(self.encoded_len());
         self.encode(buffer).expect("the buffer grows");
     }
 }
 
-impl<M: 'static> Answer for Encoded<M> {
+impl<M: 'static> ResponseMessage for Encoded<M> {
     fn put(&self, buffer: &mut EncodeBuf<'_>) {
         buffer.reserve(self.size());
         Self::put(self, buffer);
@@ -39,7 +39,7 @@ impl<T, U> Default for ServerCodec<T, U> {
     }
 }
 
-impl<T: Answer, U: Message + Default + 'static> Codec for ServerCodec<T, U> {
+impl<T: ResponseMessage, U: Message + Default + 'static> Codec for ServerCodec<T, U> {
     type Encode = T;
     type Decode = U;
     type Encoder = AnswerEncoder<T>;
@@ -58,7 +58,7 @@ impl<T: Answer, U: Message + Default + 'static> Codec for ServerCodec<T, U> {
 #[derive(Debug)]
 pub struct AnswerEncoder<T>(PhantomData<fn() -> T>);
 
-impl<T: Answer> Encoder for AnswerEncoder<T> {
+impl<T: ResponseMessage> Encoder for AnswerEncoder<T> {
     type Item = T;
     type Error = Status;
 

@@ -372,7 +372,7 @@ impl<const FAULT: usize> EventStore for Broken<FAULT> {
             read.scope = Scope::Streams(Vec::new());
         }
         if Self::is(Fault::IgnoresPageSizes) {
-            read.max_bytes = factum_core::read::MAX_PAGE_BYTES;
+            read = read.max_bytes(usize::MAX);
         }
         let mut page = self.correct().read(read.clone()).await?;
         while Self::is(Fault::ReturnsWholePages) && page.more && page.events.len() < read.limit {

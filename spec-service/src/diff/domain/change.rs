@@ -1,4 +1,4 @@
-//! [`Changes`]: the difference of two contents as a list for people and programs.
+//! [`ValueChanges`]: the difference of two contents as a list for people and programs.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::class::Class;
 use super::hints::Hints;
 use super::patch::{DocumentEdit, Edit, Item, ListPatch, MapPatch, Patch};
-use crate::content::{Location, Node, Scalar, Value};
+use crate::content::{Location, Scalar, TreeNode, Value};
 
 /// The maximum number of changes in a list. Further changes are counted and classified only.
 pub const MAX_CHANGES: usize = 1_000;
@@ -43,7 +43,7 @@ impl ChangeKind {
 
 /// One change between two contents.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Change {
+pub struct ValueChange {
     /// The kind of the change.
     pub kind: ChangeKind,
     /// The effect on readers.
@@ -66,16 +66,16 @@ pub struct Change {
 
 /// The changes between two contents.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Changes {
+pub struct ValueChanges {
     /// The first changes, in the order of the documents.
-    pub list: Vec<Change>,
+    pub list: Vec<ValueChange>,
     /// The number of all changes.
     pub total: usize,
     /// The strongest class of all changes.
     pub class: Class,
 }
 
-impl Changes {
+impl ValueChanges {
     /// Lists the changes of `patch`.
     ///
     /// The class of each follows from `hints`, or from the general rules without hints.
@@ -97,7 +97,7 @@ impl Changes {
 /// A step from a value to one of its parts.
 #[derive(Clone, Copy)]
 enum Step<'p> {
-    Key(&'p str),
+    TreeKey(&'p str),
     /// The places before and after the change. One of them is missing for an item that is new or gone.
     Item(Option<usize>, Option<usize>),
 }
@@ -105,7 +105,7 @@ enum Step<'p> {
 /// The changes so far, and the place in the documents.
 #[derive(Default)]
 struct ChangeList<'p> {
-    changes: Changes,
+    changes: ValueChanges,
     bytes: usize,
     document: usize,
     path: Vec<Step<'p>>,
@@ -122,13 +122,19 @@ impl<'p> ChangeList<'p> {
 
     fn map(&mut self, patch: &'p MapPatch, hints: Hints<'_>) {
         for (key, node) in &patch.removed {
-            self.at(Step::Key(key), |list| list.removed(node, hints.entry(key)));
+            self.at(Step::TreeKey(key), |list| {
+                list.removed(node, hints.entry(key));
+            });
         }
         for (key, node) in &patch.added {
-            self.at(Step::Key(key), |list| list.added(node, hints.entry(key)));
+            self.at(Step::TreeKey(key), |list| {
+                list.added(node, hints.entry(key));
+            });
         }
         for (key, edit) in &patch.edited {
-            self.at(Step::Key(key), |list| list.edited(edit, hints.entry(key)));
+            self.at(Step::TreeKey(key), |list| {
+                list.edited(edit, hints.entry(key));
+            });
         }
     }
 
@@ -163,7 +169,7 @@ impl<'p> ChangeList<'p> {
         self.path.pop();
     }
 
-    fn added(&mut self, node: &Node, hints: Hints<'_>) {
+    fn added(&mut self, node: &TreeNode, hints: Hints<'_>) {
         let class = if hints.is_default(node) {
             Class::Cosmetic
         } else {
@@ -172,7 +178,7 @@ impl<'p> ChangeList<'p> {
         self.push(ChangeKind::Added, class, hints, None, Some(node));
     }
 
-    fn removed(&mut self, node: &Node, hints: Hints<'_>) {
+    fn removed(&mut self, node: &TreeNode, hints: Hints<'_>) {
         let class = if hints.is_default(node) {
             Class::Cosmetic
         } else if hints.is_deprecated() {
@@ -183,7 +189,7 @@ impl<'p> ChangeList<'p> {
         self.push(ChangeKind::Removed, class, hints, Some(node), None);
     }
 
-    fn replaced(&mut self, before: &Node, after: &Node, hints: Hints<'_>) {
+    fn replaced(&mut self, before: &TreeNode, after: &TreeNode, hints: Hints<'_>) {
         let was_null = matches!(before.value(), Value::Scalar(Scalar::Null));
         let same_kind = before.kind() == after.kind() && before.tag() == after.tag();
         let class = if same_kind || was_null {
@@ -208,8 +214,8 @@ impl<'p> ChangeList<'p> {
         kind: ChangeKind,
         class: Class,
         hints: Hints<'_>,
-        before: Option<&Node>,
-        after: Option<&Node>,
+        before: Option<&TreeNode>,
+        after: Option<&TreeNode>,
     ) {
         let class = hints.class().unwrap_or(class);
         self.changes.class = self.changes.class.max(class);
@@ -226,7 +232,7 @@ impl<'p> ChangeList<'p> {
                 (old != new && kind != ChangeKind::Added).then_some(old),
             ),
         };
-        let change = Change {
+        let change = ValueChange {
             kind,
             class,
             document: self.document,
@@ -234,8 +240,8 @@ impl<'p> ChangeList<'p> {
             from,
             before: before.map(describe),
             after: after.map(describe),
-            before_at: before.map(Node::at),
-            after_at: after.map(Node::at),
+            before_at: before.map(TreeNode::at),
+            after_at: after.map(TreeNode::at),
         };
         let length = |value: &Option<serde_json::Value>| {
             value.as_ref().map_or(0, |value| value.to_string().len())
@@ -247,7 +253,7 @@ impl<'p> ChangeList<'p> {
 }
 
 /// Returns the value as JSON, in an object with the tag as its key if it has one.
-fn describe(node: &Node) -> serde_json::Value {
+fn describe(node: &TreeNode) -> serde_json::Value {
     match node.tag() {
         None => node.to_json(),
         Some(tag) => serde_json::json!({ tag: node.to_json() }),
@@ -263,7 +269,7 @@ fn pointer(
     for step in path {
         text.push('/');
         match step {
-            Step::Key(key) => text.push_str(&key.replace('~', "~0").replace('/', "~1")),
+            Step::TreeKey(key) => text.push_str(&key.replace('~', "~0").replace('/', "~1")),
             Step::Item(before, after) => {
                 let index = index(*before, *after).unwrap_or_default();
                 text.push_str(&index.to_string());

@@ -36,12 +36,12 @@ impl Class {
 
     /// Returns the part of a semantic version that a change of this class increases.
     #[must_use]
-    pub fn proposal(self) -> Proposal {
+    pub fn proposal(self) -> VersionProposal {
         match self {
-            Self::Identical => Proposal::None,
-            Self::Cosmetic => Proposal::Patch,
-            Self::Compatible => Proposal::Minor,
-            Self::Breaking => Proposal::Major,
+            Self::Identical => VersionProposal::None,
+            Self::Cosmetic => VersionProposal::Patch,
+            Self::Compatible => VersionProposal::Minor,
+            Self::Breaking => VersionProposal::Major,
         }
     }
 }
@@ -55,7 +55,7 @@ impl fmt::Display for Class {
 /// The part of a semantic version to increase. See <https://semver.org>.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Proposal {
+pub enum VersionProposal {
     /// No part: the contents are identical.
     None,
     /// The patch version.
@@ -66,12 +66,12 @@ pub enum Proposal {
     Major,
 }
 
-/// The error of [`Proposal::next`].
+/// The error of [`VersionProposal::next`].
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("invalid semantic version: {0:?}; expected three numbers, for example 1.4.2")]
 pub struct UnknownVersion(String);
 
-impl Proposal {
+impl VersionProposal {
     /// Returns the name of the part, in lower case.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -90,8 +90,8 @@ impl Proposal {
     ///
     /// # Examples
     /// ```
-    /// # use spec_service::diff::Proposal;
-    /// assert_eq!(Proposal::Minor.next("1.4.2")?, "1.5.0");
+    /// # use spec_service::diff::VersionProposal;
+    /// assert_eq!(VersionProposal::Minor.next("1.4.2")?, "1.5.0");
     /// # Ok::<(), spec_service::diff::UnknownVersion>(())
     /// ```
     pub fn next(self, current: &str) -> Result<String, UnknownVersion> {

@@ -3,7 +3,7 @@
 use serde_json::Value as Json;
 
 use super::class::Class;
-use crate::content::Node;
+use crate::content::TreeNode;
 
 /// The keyword of a schema that sets the class of all changes of a value and its parts.
 const CLASS_KEYWORD: &str = "x-change";
@@ -62,7 +62,7 @@ impl<'s> Hints<'s> {
     }
 
     /// Returns whether `node` is the value that readers assume if it is missing.
-    pub(super) fn is_default(self, node: &Node) -> bool {
+    pub(super) fn is_default(self, node: &TreeNode) -> bool {
         let default = self.search(&|schema| schema.get("default"));
         default.is_some_and(|default| *default == node.to_json())
     }

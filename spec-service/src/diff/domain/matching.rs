@@ -10,7 +10,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use crate::content::{Node, Scalar, Value};
+use crate::content::{Scalar, TreeNode, Value};
 
 /// The keys that identify the items of a list, the best first.
 const IDENTITY_KEYS: [&str; 3] = ["id", "name", "key"];
@@ -24,7 +24,7 @@ pub struct Matches {
 }
 
 /// Matches the items of two lists.
-pub fn matches(before: &[Node], after: &[Node]) -> Matches {
+pub fn matches(before: &[TreeNode], after: &[TreeNode]) -> Matches {
     let sources = match identities(before, after) {
         Some((old, new)) => matched_by_identity(&old, &new),
         None => matched_by_value(before, after),
@@ -34,15 +34,18 @@ pub fn matches(before: &[Node], after: &[Node]) -> Matches {
 }
 
 /// Returns the value of each item that identifies it, in both lists.
-fn identities<'n>(before: &'n [Node], after: &'n [Node]) -> Option<(Vec<&'n Node>, Vec<&'n Node>)> {
+fn identities<'n>(
+    before: &'n [TreeNode],
+    after: &'n [TreeNode],
+) -> Option<(Vec<&'n TreeNode>, Vec<&'n TreeNode>)> {
     IDENTITY_KEYS.iter().find_map(|key| {
         let old = identities_by(key, before)?;
         identities_by(key, after).map(|new| (old, new))
     })
 }
 
-fn identities_by<'n>(key: &str, items: &'n [Node]) -> Option<Vec<&'n Node>> {
-    let identity = |item: &'n Node| match item.value() {
+fn identities_by<'n>(key: &str, items: &'n [TreeNode]) -> Option<Vec<&'n TreeNode>> {
+    let identity = |item: &'n TreeNode| match item.value() {
         Value::Map(entries) => entries.get(key).filter(|node| {
             matches!(
                 node.value(),
@@ -51,30 +54,30 @@ fn identities_by<'n>(key: &str, items: &'n [Node]) -> Option<Vec<&'n Node>> {
         }),
         _ => None,
     };
-    let all: Vec<&Node> = items.iter().map(identity).collect::<Option<_>>()?;
-    let distinct: HashSet<&Node> = all.iter().copied().collect();
+    let all: Vec<&TreeNode> = items.iter().map(identity).collect::<Option<_>>()?;
+    let distinct: HashSet<&TreeNode> = all.iter().copied().collect();
     (distinct.len() == all.len()).then_some(all)
 }
 
-fn matched_by_identity(before: &[&Node], after: &[&Node]) -> Vec<Option<usize>> {
+fn matched_by_identity(before: &[&TreeNode], after: &[&TreeNode]) -> Vec<Option<usize>> {
     let places = before.iter().enumerate();
-    let places: HashMap<&Node, usize> = places.map(|(index, node)| (*node, index)).collect();
+    let places: HashMap<&TreeNode, usize> = places.map(|(index, node)| (*node, index)).collect();
     after.iter().map(|node| places.get(node).copied()).collect()
 }
 
-fn matched_by_value(before: &[Node], after: &[Node]) -> Vec<Option<usize>> {
-    let mut places: HashMap<&Node, VecDeque<usize>> = HashMap::new();
+fn matched_by_value(before: &[TreeNode], after: &[TreeNode]) -> Vec<Option<usize>> {
+    let mut places: HashMap<&TreeNode, VecDeque<usize>> = HashMap::new();
     for (index, node) in before.iter().enumerate() {
         places.entry(node).or_default().push_back(index);
     }
-    let mut take = |node: &Node| places.get_mut(node)?.pop_front();
+    let mut take = |node: &TreeNode| places.get_mut(node)?.pop_front();
     let mut sources: Vec<Option<usize>> = after.iter().map(&mut take).collect();
     match_leftovers(before, after, &mut sources);
     sources
 }
 
 /// Matches the items that are left over between two neighbors that are in order in both lists.
-fn match_leftovers(before: &[Node], after: &[Node], sources: &mut [Option<usize>]) {
+fn match_leftovers(before: &[TreeNode], after: &[TreeNode], sources: &mut [Option<usize>]) {
     let in_order = longest_increasing(sources);
     let mut is_taken = vec![false; before.len()];
     for from in sources.iter().flatten() {

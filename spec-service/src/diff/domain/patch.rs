@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use thiserror::Error;
 
 use super::matching::{Matches, matches};
-use crate::content::{Node, Value};
+use crate::content::{TreeNode, Value};
 
 /// The difference between the documents of two contents.
 ///
@@ -29,9 +29,9 @@ pub struct DocumentPatch {
 #[derive(Debug, Clone, PartialEq)]
 pub enum DocumentEdit {
     /// The document is new.
-    Added(Node),
+    Added(TreeNode),
     /// The document is gone.
-    Removed(Node),
+    Removed(TreeNode),
     /// A part of the document is another.
     Edited(Edit),
 }
@@ -42,9 +42,9 @@ pub enum Edit {
     /// The value is another.
     Replaced {
         /// The value before.
-        before: Node,
+        before: TreeNode,
         /// The value after.
-        after: Node,
+        after: TreeNode,
     },
     /// Entries of a mapping are others.
     Map(MapPatch),
@@ -56,9 +56,9 @@ pub enum Edit {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct MapPatch {
     /// The entries that are gone.
-    pub removed: BTreeMap<String, Node>,
+    pub removed: BTreeMap<String, TreeNode>,
     /// The entries that are new.
-    pub added: BTreeMap<String, Node>,
+    pub added: BTreeMap<String, TreeNode>,
     /// The entries that have another value.
     pub edited: BTreeMap<String, Edit>,
 }
@@ -69,7 +69,7 @@ pub struct ListPatch {
     /// The number of items before.
     pub length: usize,
     /// The items that are gone, with their places before.
-    pub removed: Vec<(usize, Node)>,
+    pub removed: Vec<(usize, TreeNode)>,
     /// The items after, in their order.
     pub items: Vec<Item>,
 }
@@ -78,7 +78,7 @@ pub struct ListPatch {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Item {
     /// The item is new.
-    Added(Node),
+    Added(TreeNode),
     /// The item was in the list before.
     Kept {
         /// The place before, from 0.
@@ -97,7 +97,7 @@ pub struct PatchMismatch;
 
 /// Returns the difference between the documents `before` and `after`.
 #[must_use]
-pub fn patch(before: &[Node], after: &[Node]) -> Patch {
+pub fn patch(before: &[TreeNode], after: &[TreeNode]) -> Patch {
     let edit = |index: usize| match (before.get(index), after.get(index)) {
         (Some(before), Some(after)) => edit(before, after).map(DocumentEdit::Edited),
         (Some(before), None) => Some(DocumentEdit::Removed(before.clone())),
@@ -112,7 +112,7 @@ pub fn patch(before: &[Node], after: &[Node]) -> Patch {
 }
 
 /// Returns the difference between two values, or `None` if they are equal.
-fn edit(before: &Node, after: &Node) -> Option<Edit> {
+fn edit(before: &TreeNode, after: &TreeNode) -> Option<Edit> {
     if before == after {
         return None;
     }
@@ -127,7 +127,7 @@ fn edit(before: &Node, after: &Node) -> Option<Edit> {
     })
 }
 
-fn map(before: &BTreeMap<String, Node>, after: &BTreeMap<String, Node>) -> MapPatch {
+fn map(before: &BTreeMap<String, TreeNode>, after: &BTreeMap<String, TreeNode>) -> MapPatch {
     let mut patch = MapPatch::default();
     for (key, old) in before {
         match after.get(key) {
@@ -147,7 +147,7 @@ fn map(before: &BTreeMap<String, Node>, after: &BTreeMap<String, Node>) -> MapPa
 }
 
 /// Returns the difference between two lists.
-fn list(before: &[Node], after: &[Node]) -> ListPatch {
+fn list(before: &[TreeNode], after: &[TreeNode]) -> ListPatch {
     let Matches { sources, in_order } = matches(before, after);
     let mut is_kept = vec![false; before.len()];
     let mut items = Vec::with_capacity(after.len());
@@ -186,8 +186,8 @@ impl Patch {
     ///
     /// # Errors
     /// Returns [`PatchMismatch`] if a value that the patch changes or removes is another.
-    pub fn apply(&self, before: &[Node]) -> Result<Vec<Node>, PatchMismatch> {
-        let mut documents: Vec<Node> = before.to_vec();
+    pub fn apply(&self, before: &[TreeNode]) -> Result<Vec<TreeNode>, PatchMismatch> {
+        let mut documents: Vec<TreeNode> = before.to_vec();
         // Removed documents are the last ones, so the places of the others do not change.
         for DocumentPatch { index, edit } in self.documents.iter().rev() {
             match edit {
@@ -216,22 +216,26 @@ impl Patch {
 
 impl Edit {
     /// Applies the difference to the value before it.
-    fn apply(&self, node: &Node) -> Result<Node, PatchMismatch> {
+    fn apply(&self, node: &TreeNode) -> Result<TreeNode, PatchMismatch> {
         let value = match (self, node.value()) {
             (Self::Replaced { before, after }, _) if before == node => return Ok(after.clone()),
             (Self::Map(patch), Value::Map(entries)) => Value::Map(patch.apply(entries)?),
             (Self::List(patch), Value::List(items)) => Value::List(patch.apply(items)?),
             _ => return Err(PatchMismatch),
         };
-        Ok(Node::new(value, node.tag().map(str::to_owned), node.at()))
+        Ok(TreeNode::new(
+            value,
+            node.tag().map(str::to_owned),
+            node.at(),
+        ))
     }
 }
 
 impl MapPatch {
     fn apply(
         &self,
-        before: &BTreeMap<String, Node>,
-    ) -> Result<BTreeMap<String, Node>, PatchMismatch> {
+        before: &BTreeMap<String, TreeNode>,
+    ) -> Result<BTreeMap<String, TreeNode>, PatchMismatch> {
         let mut entries = before.clone();
         for (key, old) in &self.removed {
             if entries.remove(key).as_ref() != Some(old) {
@@ -252,7 +256,7 @@ impl MapPatch {
 }
 
 impl ListPatch {
-    fn apply(&self, before: &[Node]) -> Result<Vec<Node>, PatchMismatch> {
+    fn apply(&self, before: &[TreeNode]) -> Result<Vec<TreeNode>, PatchMismatch> {
         if before.len() != self.length {
             return Err(PatchMismatch);
         }

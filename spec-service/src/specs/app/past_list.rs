@@ -28,7 +28,9 @@ pub struct PastListPage {
 }
 
 impl Specs {
-    /// Returns a page of the specifications of the tenant as they were at `as_of`, in the order of their creation.
+    /// Returns a page of the specifications of the tenant as they were at `as_of`.
+    ///
+    /// They are in the order of their creation.
     ///
     /// The page is read from the log: the creations, and the state of each specification at that time. It examines at
     /// most 1,000 specifications, so it can have fewer than the limit, even none, and a next page.

@@ -47,7 +47,7 @@ pub struct Rule {
 
 /// The result of a rule for one value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
+pub enum RuleOutcome {
     /// The rule holds.
     Holds,
     /// The rule is broken.
@@ -89,9 +89,9 @@ impl Rule {
     }
 
     /// Evaluates the rule for the value `target` of the document `root`.
-    pub fn evaluate(&self, root: &Json, target: &Json, budget: &Budget) -> Outcome {
+    pub fn evaluate(&self, root: &Json, target: &Json, budget: &Budget) -> RuleOutcome {
         if budget.is_used_up() {
-            return Outcome::Failed("the rules need too many steps".to_owned());
+            return RuleOutcome::Failed("the rules need too many steps".to_owned());
         }
         let evaluated = catch_unwind(AssertUnwindSafe(|| {
             let mut context = Context::default();
@@ -114,12 +114,14 @@ impl Rule {
                 .map_err(|error| error.to_string())
         }));
         match evaluated {
-            _ if budget.is_used_up() => Outcome::Failed("the rules need too many steps".to_owned()),
-            Ok(Ok(Value::Bool(true))) => Outcome::Holds,
-            Ok(Ok(Value::Bool(false))) => Outcome::Broken,
-            Ok(Ok(_)) => Outcome::Failed("the result is not true or false".to_owned()),
-            Ok(Err(error)) => Outcome::Failed(error.chars().take(200).collect()),
-            Err(_) => Outcome::Failed("the expression cannot be evaluated".to_owned()),
+            _ if budget.is_used_up() => {
+                RuleOutcome::Failed("the rules need too many steps".to_owned())
+            }
+            Ok(Ok(Value::Bool(true))) => RuleOutcome::Holds,
+            Ok(Ok(Value::Bool(false))) => RuleOutcome::Broken,
+            Ok(Ok(_)) => RuleOutcome::Failed("the result is not true or false".to_owned()),
+            Ok(Err(error)) => RuleOutcome::Failed(error.chars().take(200).collect()),
+            Err(_) => RuleOutcome::Failed("the expression cannot be evaluated".to_owned()),
         }
     }
 }

@@ -58,7 +58,7 @@ pub fn check(root: &Json) -> Result<(), ValidatorError> {
 
 /// The part of a value that a schema is applied to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Part<'s> {
+enum SchemaPart<'s> {
     /// The value itself.
     Same,
     Entry(&'s str),
@@ -70,7 +70,7 @@ enum Part<'s> {
 struct Schema<'s> {
     json: &'s Json,
     /// The schemas that this one applies, each with its weight.
-    edges: Vec<(Part<'s>, usize, u64)>,
+    edges: Vec<(SchemaPart<'s>, usize, u64)>,
 }
 
 struct Graph<'s> {
@@ -117,7 +117,7 @@ impl<'s> Graph<'s> {
         } else {
             1
         };
-        let mut parts: Vec<(Part<'s>, &'s Json)> = Vec::new();
+        let mut parts: Vec<(SchemaPart<'s>, &'s Json)> = Vec::new();
         let named = keywords.get("properties").and_then(Json::as_object);
         let names: Vec<&str> = named
             .into_iter()
@@ -127,24 +127,24 @@ impl<'s> Graph<'s> {
         for (keyword, json) in keywords {
             let keyword = keyword.as_str();
             if keyword == "$ref" {
-                parts.push((Part::Same, self.target(json)?));
+                parts.push((SchemaPart::Same, self.target(json)?));
             } else if SAME_VALUE.contains(&keyword) {
-                parts.push((Part::Same, json));
+                parts.push((SchemaPart::Same, json));
             } else if SAME_VALUE_LISTS.contains(&keyword) {
                 let all = json.as_array().into_iter().flatten();
-                parts.extend(all.map(|json| (Part::Same, json)));
+                parts.extend(all.map(|json| (SchemaPart::Same, json)));
             } else if ITEMS.contains(&keyword) {
-                parts.push((Part::Item, json));
+                parts.push((SchemaPart::Item, json));
             } else if ANY_ENTRY.contains(&keyword) {
-                parts.push((Part::AnyEntry(names.clone()), json));
+                parts.push((SchemaPart::AnyEntry(names.clone()), json));
             } else if keyword == "prefixItems" {
                 let all = json.as_array().into_iter().flatten();
-                parts.extend(all.map(|json| (Part::Item, json)));
+                parts.extend(all.map(|json| (SchemaPart::Item, json)));
             } else if let Some(all) = json.as_object() {
                 let part = |key: &'s String| match keyword {
-                    "properties" => Some(Part::Entry(key)),
-                    "patternProperties" => Some(Part::AnyEntry(Vec::new())),
-                    "dependentSchemas" => Some(Part::Same),
+                    "properties" => Some(SchemaPart::Entry(key)),
+                    "patternProperties" => Some(SchemaPart::AnyEntry(Vec::new())),
+                    "dependentSchemas" => Some(SchemaPart::Same),
                     _ => None,
                 };
                 let all = all
@@ -177,11 +177,12 @@ impl<'s> Graph<'s> {
         let order = self.inner_first()?;
         // The edges to parts of the value, with those of the schemas for the same value included.
         let mut checks: Vec<u64> = vec![1; self.schemas.len()];
-        let mut edges: Vec<Vec<(&Part<'s>, usize, u64)>> = vec![Vec::new(); self.schemas.len()];
+        let mut edges: Vec<Vec<(&SchemaPart<'s>, usize, u64)>> =
+            vec![Vec::new(); self.schemas.len()];
         for id in order {
-            let mut all: HashMap<(usize, usize), (&Part<'s>, usize, u64)> = HashMap::new();
+            let mut all: HashMap<(usize, usize), (&SchemaPart<'s>, usize, u64)> = HashMap::new();
             for (part, target, weight) in &self.schemas[id].edges {
-                if *part == Part::Same {
+                if *part == SchemaPart::Same {
                     checks[id] = checks[id].saturating_add(checks[*target].saturating_mul(*weight));
                     for (part, inner, count) in &edges[*target] {
                         let key = (std::ptr::from_ref(*part) as usize, *inner);
@@ -241,7 +242,7 @@ impl<'s> Graph<'s> {
                     }
                     Some((part, target, _)) => {
                         open.push((id, next + 1));
-                        if *part == Part::Same {
+                        if *part == SchemaPart::Same {
                             open.push((*target, 0));
                         }
                     }
@@ -253,26 +254,26 @@ impl<'s> Graph<'s> {
 }
 
 /// Returns the largest number of checks of one part of a value.
-fn most(edges: &[(&Part<'_>, usize, u64)], below: &[u64]) -> u64 {
+fn most(edges: &[(&SchemaPart<'_>, usize, u64)], below: &[u64]) -> u64 {
     let mut items = 0_u64;
     let mut any = 0_u64;
     let mut named: HashMap<&str, u64> = HashMap::new();
     for (part, target, count) in edges {
         let checks = below[*target].saturating_mul(*count);
         match part {
-            Part::Same => {}
-            Part::Item => items = items.saturating_add(checks),
-            Part::Entry(name) => {
+            SchemaPart::Same => {}
+            SchemaPart::Item => items = items.saturating_add(checks),
+            SchemaPart::Entry(name) => {
                 let sum = named.entry(name).or_default();
                 *sum = sum.saturating_add(checks);
             }
-            Part::AnyEntry(_) => any = any.saturating_add(checks),
+            SchemaPart::AnyEntry(_) => any = any.saturating_add(checks),
         }
     }
     // An entry with a name is also checked by the schemas for any entry, except those beside its own.
     let with_any = named.iter().map(|(name, checks)| {
         let others = edges.iter().filter(|(part, ..)| match part {
-            Part::AnyEntry(except) => !except.contains(name),
+            SchemaPart::AnyEntry(except) => !except.contains(name),
             _ => false,
         });
         let others = others.map(|(_, target, count)| below[*target].saturating_mul(*count));

@@ -8,10 +8,10 @@ use serde::Serialize;
 use serde_json::Value as Json;
 
 use super::error::ValidatorError;
-use super::rule::{Budget, Outcome, Rule};
+use super::rule::{Budget, Rule, RuleOutcome};
 use super::schema_cost;
 use super::source::ValidatorSource;
-use crate::content::{Location, Node};
+use crate::content::{Location, TreeNode};
 
 /// The maximum number of bytes of a schema.
 pub const MAX_SCHEMA_BYTES: usize = 64 * 1024;
@@ -30,7 +30,7 @@ const SCHEMA_VERSION: &str = "https://json-schema.org/draft/2020-12/schema";
 
 /// A part of a content that breaks the schema or a rule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Violation {
+pub struct ContentViolation {
     /// The number of the YAML document, from 1.
     pub document: usize,
     /// The JSON pointer to the value.
@@ -45,7 +45,7 @@ pub struct Violation {
     pub message: String,
 }
 
-impl fmt::Display for Violation {
+impl fmt::Display for ContentViolation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             pointer,
@@ -111,7 +111,7 @@ impl Validator {
 
     /// Returns the violations in the documents of a content, at most [`MAX_VIOLATIONS`].
     #[must_use]
-    pub fn validate(&self, documents: &[Node]) -> Vec<Violation> {
+    pub fn validate(&self, documents: &[TreeNode]) -> Vec<ContentViolation> {
         let mut violations = Vec::new();
         let budget = Budget::new();
         for (index, document) in documents.iter().enumerate() {
@@ -172,8 +172,8 @@ fn compile_schema(schema: &Json) -> Result<jsonschema::Validator, ValidatorError
 /// The violations of one document.
 struct Report<'r> {
     number: usize,
-    document: &'r Node,
-    violations: &'r mut Vec<Violation>,
+    document: &'r TreeNode,
+    violations: &'r mut Vec<ContentViolation>,
 }
 
 impl Report<'_> {
@@ -207,9 +207,9 @@ impl Report<'_> {
                 return;
             }
             match rule.evaluate(json, value, budget) {
-                Outcome::Holds => {}
-                Outcome::Broken => self.push(&pointer, &rule.id, &rule.message),
-                Outcome::Failed(problem) => {
+                RuleOutcome::Holds => {}
+                RuleOutcome::Broken => self.push(&pointer, &rule.id, &rule.message),
+                RuleOutcome::Failed(problem) => {
                     let message = format!("{} (the rule failed: {problem})", rule.message);
                     self.push(&pointer, &rule.id, &message);
                 }
@@ -220,7 +220,7 @@ impl Report<'_> {
     fn push(&mut self, pointer: &str, rule: &str, message: &str) {
         if self.violations.len() < MAX_VIOLATIONS {
             let Location { line, column, .. } = self.location(pointer);
-            self.violations.push(Violation {
+            self.violations.push(ContentViolation {
                 document: self.number,
                 pointer: pointer.chars().take(MAX_MESSAGE).collect(),
                 line,
