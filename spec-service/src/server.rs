@@ -5,7 +5,7 @@ use factum_server::listen::listen;
 use factum_server::metrics::Exporter;
 use factum_server::shutdown::{finish, shutdown_signal};
 use tokio::sync::watch;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::audit::Audit;
 use crate::changes::ChangeFeed;
@@ -35,6 +35,9 @@ pub async fn run(settings: Settings) -> Result<()> {
     let wired = Wired::open(&settings).await?;
     let rest = listen("REST", "http", settings.rest_addr).await?;
     let grpc = listen("gRPC", "http", settings.grpc_addr).await?;
+    warn!(
+        "development mode: callers are not authenticated, and each can read and change everything"
+    );
     let (stopping, about_to_stop) = watch::channel(false);
     let (stop, stopped) = watch::channel(false);
     let connections = &settings.connections;
