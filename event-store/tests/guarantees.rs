@@ -164,6 +164,6 @@ async fn restarted_database_loses_nothing_and_stores_nothing_twice() {
         restarted.control(if count % 2 == 0 { "stop" } else { "crash" });
         restarted.control("start");
     };
-    // A subscription that notices no outage may go on with its first connection.
+    // A subscription that notices no outage keeps its first connection.
     check_history(&server.url, 4, restart).await;
 }

@@ -86,7 +86,7 @@ pub fn record_redelivery(name: &GroupName) {
     metrics::counter!(GROUP_REDELIVERIES.name, "group" => label).increment(1);
 }
 
-/// What the gauges of a group show.
+/// The values of the gauges of a group.
 #[derive(Debug)]
 pub struct GroupSample {
     /// The name.

@@ -108,7 +108,7 @@ impl Drop for Server {
 /// Returns the command that starts the server on the file in `dir`, with environment variables.
 pub fn command(dir: &Path, settings: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_event-store"));
-    // The settings of whoever runs the tests must not change the store.
+    // Settings in the environment of the tests must not change the store.
     command
         .env_remove("BACKEND")
         .env_remove("DATABASE_URL")

@@ -1,6 +1,6 @@
 //! The lines of a content, with the parts that a page highlights.
 
-/// A line of a content. Its parts in order are the whole line.
+/// A line of a content, divided into its parts in their order.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Line<'a> {
     /// The indentation, with the dash of a list item.
